@@ -1,0 +1,148 @@
+"""Candidate -> weights: equal to a float64 reference, whole, the same in memory and on disk."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.vlm.conftest import KEPT, UNITS, save_language_model, student
+from vlm.anatomy.parts import memory_roles
+from vlm.errors import MergeError, ModelError
+from vlm.resident import Resident, load_model
+from vlm.weights.checkpoint import open_checkpoint
+from vlm.weights.source import Source, open_source
+from vlm.weights.writer import PROVENANCE, write_model
+
+
+@pytest.fixture(scope="module")
+def sources(parents: Mapping[str, Path]) -> dict[str, Source]:
+    return {name: open_source(name, folder) for name, folder in parents.items()}
+
+
+def test_parts_are_found_by_role(sources: dict[str, Source]) -> None:
+    assert set(sources["eyes"].anatomy.units) == {*KEPT, *UNITS}
+    assert sources["eyes"].anatomy.sees and not sources["base"].anatomy.sees
+    eyes = {role for role in sources["eyes"].names if role.unit.startswith("language.")}
+    assert eyes == set(sources["tongue"].names)  # one decoder, one set of names
+
+
+def test_layers_are_blended_and_all_else_kept(
+    sources: dict[str, Source], parents: Mapping[str, Path], tmp_path: Path
+) -> None:
+    write_model(student(host=0.3, guest=0.6), sources, tmp_path / "out", recipe="recipe x\n")
+    merged, eyes = open_checkpoint(tmp_path / "out"), open_checkpoint(parents["eyes"])
+    assert merged.entries.keys() == eyes.entries.keys()
+    for name, role in sources["eyes"].anatomy.roles.items():
+        found = merged.tensor(name)
+        if role.unit in UNITS:
+            a, b = (sources[k].tensor(role).double().numpy() for k in ("eyes", "tongue"))
+            np.testing.assert_allclose(found, (0.3 * a + 0.6 * b) / 0.9, atol=1e-6, rtol=1e-6)
+        else:
+            assert torch.equal(found, eyes.tensor(name)), name
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        student("linear", 0.2, 0.8),
+        student("task_arithmetic", 1.0, 0.7, base=True, scale=1.0),
+        student("ties", 1.0, 1.0, base=True, density=0.4, scale=1.0, normalize=1.0),
+        student("dare_ties", 1.0, 0.5, base=True, density=0.5, scale=1.0, normalize=0.0, seed=7),
+    ],
+    ids=lambda c: c.blends[0].method,
+)
+def test_memory_and_disk_agree_bit_for_bit(
+    candidate, sources: dict[str, Source], tmp_path: Path
+) -> None:
+    resident = Resident(student(), sources).put(candidate)
+    write_model(candidate, sources, tmp_path / "out", recipe="r\n", dtype="fp32")
+    written = load_model(tmp_path / "out", sees=True).state_dict()
+    for name, tensor in resident.state_dict().items():
+        assert torch.equal(tensor, written[name]), name
+
+
+def test_an_earlier_candidate_leaves_no_trace(sources: dict[str, Source]) -> None:
+    resident = Resident(student(), sources)
+    first = {
+        k: v.clone() for k, v in resident.put(student(host=1.0, guest=0.0)).state_dict().items()
+    }
+    resident.put(student(host=-3.0, guest=9.0))
+    for name, tensor in resident.put(student(host=1.0, guest=0.0)).state_dict().items():
+        assert torch.equal(tensor, first[name]), name
+
+
+def test_shards_hold_what_one_file_would(sources: dict[str, Source], tmp_path: Path) -> None:
+    write_model(student(), sources, tmp_path / "one", recipe="r\n")
+    write_model(student(), sources, tmp_path / "many", recipe="r\n", shard_bytes=20_000)
+    one, many = open_checkpoint(tmp_path / "one"), open_checkpoint(tmp_path / "many")
+    assert len({entry.file for entry in many.entries.values()}) > 2
+    for name in one.entries:
+        assert torch.equal(one.tensor(name), many.tensor(name))
+
+
+def test_written_models_load_as_any_other(sources: dict[str, Source], tmp_path: Path) -> None:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    write_model(student(), sources, tmp_path / "out", recipe="recipe x\n", dtype="bf16")
+    model, info = AutoModelForImageTextToText.from_pretrained(
+        tmp_path / "out", output_loading_info=True
+    )
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    assert model.dtype == torch.bfloat16
+    assert AutoProcessor.from_pretrained(tmp_path / "out", backend="pil").image_token == "<image>"
+    assert (tmp_path / "out" / PROVENANCE).read_text() == "recipe x\n"
+
+
+def test_a_part_without_origin_is_an_error(sources: dict[str, Source]) -> None:
+    with pytest.raises(MergeError, match=r"language\.norm comes from"):
+        Resident(student(kept=tuple(u for u in KEPT if u != "language.norm")), sources)
+
+
+def test_other_shapes_are_an_error(sources, tokenizer, tmp_path: Path) -> None:
+    other = save_language_model(tmp_path / "wide", tokenizer, seed=5, intermediate_size=64)
+    with pytest.raises(MergeError, match="64 by 32 in tongue and 48 by 32 in eyes"):
+        Resident(student(), {**sources, "tongue": open_source("tongue", other)})
+
+
+def test_a_tensor_that_a_parent_lacks_is_an_error(sources, tokenizer, tmp_path: Path) -> None:
+    short = save_language_model(tmp_path / "short", tokenizer, seed=5, num_hidden_layers=2)
+    with pytest.raises(MergeError, match=r"tongue has no tensor for language\.layers\.2"):
+        Resident(student(), {**sources, "tongue": open_source("tongue", short)})
+
+
+def test_what_others_wrote_is_never_replaced(sources: dict[str, Source], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("ten years")
+    with pytest.raises(MergeError, match="awase did not write it"):
+        write_model(student(), sources, tmp_path / "out", recipe="r\n")
+    assert [f.name for f in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failed_write_leaves_nothing(sources: dict[str, Source], tmp_path: Path) -> None:
+    with pytest.raises(MergeError, match="infinities or NaN"):
+        absurd = student("task_arithmetic", 1e30, 1.0, base=True, scale=1e30)
+        write_model(absurd, sources, tmp_path / "out", recipe="r\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_roles_cover_every_tensor(parents: Mapping[str, Path]) -> None:
+    model = load_model(parents["eyes"], sees=True)
+    assert memory_roles(model).keys() == model.state_dict().keys()
+
+
+def test_a_model_that_lacks_a_weight_does_not_load(
+    parents: Mapping[str, Path], tmp_path: Path
+) -> None:
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "holed"
+    shutil.copytree(parents["tongue"], folder)
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.layers.1.mlp.up_proj.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks model\.layers\.1\.mlp\.up_proj\.weight"):
+        load_model(folder, sees=False)

@@ -1,0 +1,1 @@
+"""awase's back half: a candidate in; weights, answers, scores and a checkpoint out."""

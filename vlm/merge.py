@@ -1,0 +1,122 @@
+"""Candidate -> weights. One blending function serves the search, in memory, and `awase merge`, on disk.
+
+In: a `Candidate` and its opened parents. Out: tensors by role. What is blended is fp32; what is kept
+is the parent's own bytes. Every tensor that the host's architecture wants has exactly one origin.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin
+from vlm.anatomy.parts import Role
+from vlm.errors import MergeError
+from vlm.methods import KERNELS, Draw
+from vlm.weights.source import Source
+
+Sources = Mapping[str, Source]
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What one unit of the result is made by: a keep, or place `index` of a blend."""
+
+    made_by: Keep | Blend
+    index: int = 0
+
+
+def host_of(candidate: Candidate, sources: Sources) -> Source:
+    """The parent whose config, processor and file names the result carries.
+
+    It is the one that gives the projector where there is one (its config says how vision and
+    language meet), else the one that gives the embeddings (its tokenizer must match them).
+    """
+    portions = portions_of(candidate)
+    for unit in ("projector", "language.embed", "vision.embed"):
+        if unit in portions:
+            made_by = portions[unit].made_by
+            if isinstance(made_by, Keep):
+                return sources[made_by.origin.model]
+            return sources[(made_by.base or made_by.ingredients[0].origin).model]
+    raise MergeError(
+        f"nothing in {candidate.name} says whose projector or embeddings the result has",
+        "add a line such as `keep vision, projector, embed, head from …`",
+    )
+
+
+def portions_of(candidate: Candidate) -> dict[str, Portion]:
+    """Unit -> what makes it. A later line of the recipe wins over an earlier one."""
+    portions = {unit: Portion(keep) for keep in candidate.keeps for unit in keep.units}
+    for blend in candidate.blends:
+        portions |= {unit: Portion(blend, index) for index, unit in enumerate(blend.units)}
+    return portions
+
+
+def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
+    """Raise MergeError unless every tensor of the result has one origin, of the right shape."""
+    portions = portions_of(candidate)
+    for role, shape in host.anatomy.shapes.items():
+        if role.unit not in portions:
+            raise MergeError(
+                f"nothing in {candidate.name} says where {role.unit} comes from",
+                f"add `keep {role.unit.removeprefix('language.')} from …`",
+            )
+        for origin in _origins(portions[role.unit].made_by):
+            source = sources[origin.model]
+            if role not in source.names:
+                source.tensor(role)  # raises, with the way out
+            found = source.checkpoint.entries[source.names[role]].shape
+            if found != shape:
+                raise MergeError(
+                    f"{role.unit} {role.tail} is {_by(found)} in {origin.model}"
+                    f" and {_by(shape)} in {host.name}",
+                    "these models cannot be blended here; keep this part from one of them",
+                )
+
+
+def tensors_of(candidate: Candidate, sources: Sources) -> Iterator[tuple[Role, Tensor]]:
+    """Every tensor of the result, in the host's order; blended ones fp32, kept ones as in the file."""
+    host = host_of(candidate, sources)
+    portions = portions_of(candidate)
+    for role in host.anatomy.shapes:
+        yield role, portion_tensor(portions[role.unit], role, sources)
+
+
+def portion_tensor(portion: Portion, role: Role, sources: Sources, keep: bool = False) -> Tensor:
+    """One tensor of the result. `keep` holds the parents' tensors in memory for the next call."""
+    made_by = portion.made_by
+    if isinstance(made_by, Keep):
+        return sources[made_by.origin.model].tensor(role)
+
+    def read(origin: Origin) -> Tensor:
+        return sources[origin.model].tensor(role, keep).float()
+
+    at = portion.index
+    kernel = KERNELS[made_by.method]
+    draw = None
+    if made_by.seed is not None:
+        names = tuple(ingredient.origin.model for ingredient in made_by.ingredients)
+        draw = Draw(made_by.seed, f"{role.unit}.{role.tail}", names)
+    return kernel(
+        read(made_by.base) if made_by.base is not None else None,
+        [read(ingredient.origin) for ingredient in made_by.ingredients],
+        [_settings(ingredient, at) for ingredient in made_by.ingredients],
+        {name: float(values[at]) for name, values in made_by.settings.items()},
+        draw,
+    )
+
+
+def _settings(ingredient: Ingredient, at: int) -> dict[str, float]:
+    return {name: float(values[at]) for name, values in ingredient.settings.items()}
+
+
+def _origins(made_by: Keep | Blend) -> list[Origin]:
+    if isinstance(made_by, Keep):
+        return [made_by.origin]
+    base = [made_by.base] if made_by.base is not None else []
+    return base + [ingredient.origin for ingredient in made_by.ingredients]
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " by ".join(map(str, shape)) or "a scalar"

@@ -1,0 +1,62 @@
+"""One model in memory that turns into candidate after candidate, written in place.
+
+In: a candidate. Out: the same module, now with that candidate's weights. Parts that are kept are
+written once; only blended tensors are rewritten for the next candidate.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from merge_dsl.space.candidate import Blend, Candidate
+from vlm.anatomy.parts import Role, memory_roles
+from vlm.errors import ModelError
+from vlm.merge import Sources, check_whole, host_of, portion_tensor, portions_of
+
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText  # isort: skip
+
+
+def load_model(folder: Path, sees: bool, dtype: torch.dtype = torch.float32) -> Any:
+    """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing."""
+    factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    model, info = factory.from_pretrained(
+        folder, dtype=dtype, local_files_only=True, output_loading_info=True
+    )
+    lacking = sorted(info["missing_keys"]) + [entry[0] for entry in info["mismatched_keys"]]
+    if lacking:
+        raise ModelError(
+            f"{folder} lacks {lacking[0]}" + (f" and {len(lacking) - 1} more" * (len(lacking) > 1)),
+            "transformers would fill it with noise: fetch the model anew",
+        )
+    return model.eval().requires_grad_(False)
+
+
+class Resident:
+    """The host model of a merge, fp32, and where each of its tensors plays which role."""
+
+    def __init__(self, candidate: Candidate, sources: Sources) -> None:
+        self.host = host_of(candidate, sources)
+        check_whole(candidate, self.host, sources)
+        self.sources = sources
+        self.model: nn.Module = load_model(self.host.folder, self.host.anatomy.sees)
+        state = self.model.state_dict()
+        roles = memory_roles(self.model)
+        self.slots: dict[Role, Tensor] = {
+            role: state[name] for name, role in roles.items() if role in self.host.anatomy.shapes
+        }
+        self._put(candidate, everything=True)
+
+    def put(self, candidate: Candidate) -> nn.Module:
+        """Turn the model into `candidate`, which must be of the same recipe as the first."""
+        self._put(candidate, everything=False)
+        return self.model
+
+    @torch.inference_mode()
+    def _put(self, candidate: Candidate, everything: bool) -> None:
+        portions = portions_of(candidate)
+        for role, slot in self.slots.items():
+            portion = portions[role.unit]
+            if everything or isinstance(portion.made_by, Blend):
+                slot.copy_(portion_tensor(portion, role, self.sources, keep=True))

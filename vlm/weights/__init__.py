@@ -1,0 +1,1 @@
+"""Checkpoints on disk: read tensor by tensor, written beside and renamed into place."""

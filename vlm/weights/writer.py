@@ -1,0 +1,160 @@
+"""Writes a merged model as an ordinary checkpoint: beside its place first, then renamed into it.
+
+In: tensors by file name, the host's other files. Out: a folder that `from_pretrained` opens. A folder
+that is already there is replaced only if awase wrote it.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from merge_dsl.space.candidate import Candidate
+from vlm.errors import MergeError
+from vlm.merge import Sources, check_whole, host_of, portion_tensor, portions_of
+from vlm.weights.checkpoint import INDEX, SINGLE
+from vlm.weights.source import Source
+
+PROVENANCE = (
+    "merge_recipe.merge"  # the recipe that made it; also the sign that awase wrote a folder
+)
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+NAMES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+SPELT = {"F32": "fp32", "F16": "fp16", "BF16": "bf16"}
+WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5", ".index.json")
+
+
+def check_target(out: Path) -> None:
+    """Raise MergeError when `out` holds something that awase did not write."""
+    if out.exists() and not (out / PROVENANCE).exists():
+        raise MergeError(f"{out} exists, and awase did not write it", "move it, or write elsewhere")
+
+
+def write_model(
+    candidate: Candidate,
+    sources: Sources,
+    out: Path,
+    *,
+    recipe: str,
+    dtype: str | None = None,
+    shard_bytes: int = 5 * 1000**3,
+) -> None:
+    """Build `candidate` and write it to `out`.
+
+    `recipe` is the frozen recipe's text, kept inside; `dtype` is "bf16", "fp16" or "fp32" (None: the
+    host's own); a shard holds at most `shard_bytes` bytes unless one tensor is larger.
+    """
+    check_target(out)
+    host = host_of(candidate, sources)
+    check_whole(candidate, host, sources)
+    dtype = dtype or SPELT.get(host.checkpoint.dtype, "fp32")
+    target = DTYPES[dtype]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.part-{os.getpid()}")
+    part.mkdir()
+    try:
+        names = [name for name, role in host.anatomy.roles.items() if role in host.anatomy.shapes]
+        shards = _shards(host, names, target.itemsize, shard_bytes)
+        portions = portions_of(candidate)
+        for file, members in shards.items():
+            tensors = {}
+            for name in members:
+                role = host.anatomy.roles[name]
+                tensor = portion_tensor(portions[role.unit], role, sources)
+                tensors[name] = (
+                    tensor.to(target).contiguous() if tensor.is_floating_point() else tensor
+                )
+                _refuse_unsound(name, tensors[name])
+            save_file(tensors, part / file, metadata={"format": "pt"})
+        if len(shards) > 1:
+            _write_index(part / INDEX, shards, host, target.itemsize)
+        _copy_rest(host.folder, part, NAMES[dtype])
+        (part / PROVENANCE).write_text(recipe, encoding="utf-8")
+        _move_into_place(part, out)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _refuse_unsound(name: str, tensor: Tensor) -> None:
+    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        raise MergeError(
+            f"{name} would hold infinities or NaN in {tensor.dtype}",
+            "check the weights of the recipe, or write it as bf16 or fp32",
+        )
+
+
+def _shards(host: Source, names: Sequence[str], itemsize: int, limit: int) -> dict[str, list[str]]:
+    """File name -> tensors, in the host's order, filled up to `limit` bytes."""
+    groups: list[list[str]] = [[]]
+    held = 0
+    for name in names:
+        size = _count(host, name) * itemsize
+        if groups[-1] and held + size > limit:
+            groups.append([])
+            held = 0
+        groups[-1].append(name)
+        held += size
+    if len(groups) == 1:
+        return {SINGLE: groups[0]}
+    return {f"model-{i:05}-of-{len(groups):05}.safetensors": g for i, g in enumerate(groups, 1)}
+
+
+def _count(host: Source, name: str) -> int:
+    count = 1
+    for side in host.checkpoint.entries[name].shape:
+        count *= side
+    return count
+
+
+def _write_index(
+    path: Path, shards: Mapping[str, Sequence[str]], host: Source, itemsize: int
+) -> None:
+    total = sum(_count(host, name) for members in shards.values() for name in members) * itemsize
+    table = {name: file for file, members in shards.items() for name in members}
+    text = json.dumps({"metadata": {"total_size": total}, "weight_map": table}, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _copy_rest(host: Path, part: Path, dtype: str) -> None:
+    """Config, tokenizer, processor and templates of the host; its weights stay behind."""
+    for file in _other_files(host):
+        if file.name == "config.json":
+            config = json.loads(file.read_text(encoding="utf-8"))
+            text = json.dumps(_with_dtype(config, dtype), indent=2, ensure_ascii=False)
+            (part / file.name).write_text(text + "\n", encoding="utf-8")
+        else:
+            shutil.copyfile(file, part / file.name)
+
+
+def _other_files(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.iterdir()):
+        skipped = file.name.endswith(WEIGHT_FILES) or file.name == PROVENANCE
+        if file.is_file() and not skipped and not file.name.startswith("."):
+            yield file
+
+
+def _with_dtype(config: dict[str, object], dtype: str) -> dict[str, object]:
+    """The same config, saying what the weights are now stored as, in every nested config too."""
+    changed: dict[str, object] = {}
+    for key, value in config.items():
+        if key in ("dtype", "torch_dtype"):
+            changed[key] = dtype
+        else:
+            changed[key] = _with_dtype(value, dtype) if isinstance(value, dict) else value
+    return changed
+
+
+def _move_into_place(part: Path, out: Path) -> None:
+    """Rename, so that `out` is at any moment the old model or the new one, never half of either."""
+    if out.exists():
+        old = out.with_name(f".{out.name}.old-{os.getpid()}")
+        out.rename(old)
+        part.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        part.rename(out)
