@@ -1,0 +1,248 @@
+"""Asks a model about pictures: answers by batched greedy decoding, and likelihoods of references.
+
+In: a model, its processor, questions. Out: one answer or one log-likelihood a question.
+
+What does not change between candidates is done once, in `prepare`: prompts are tokenised, batches of
+like length are formed, and, while tower and projector stand still, every picture is encoded once and
+its features reused (`mm_encoder_outputs`, transformers 5.18 and later).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlm.compat import ensure_torchvision
+from vlm.errors import ModelError
+from vlm.tasks.questions import Question, open_picture
+
+ensure_torchvision()
+
+from transformers import AutoProcessor, AutoTokenizer  # noqa: E402
+from transformers.modeling_outputs import BaseModelOutputWithPooling  # noqa: E402
+
+BATCH = 128  # rows decoded together
+SPARE = 4  # tokens an answer may be longer than the longest reference
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a model is addressed: its tokenizer, its chat template, and its picture processor."""
+
+    processor: Any
+    tokenizer: Any
+    sees: bool
+
+    def prompt(self, question: str) -> str:
+        """A question as the model's own chat template puts it; a blind model is asked without picture."""
+        content: Any = question
+        if self.sees:
+            content = [{"type": "image"}, {"type": "text", "text": question}]
+        message = [{"role": "user", "content": content}]
+        if self.processor.chat_template is None:
+            return ("<image>\n" if self.sees else "") + question
+        return self.processor.apply_chat_template(  # type: ignore[no-any-return]
+            message, add_generation_prompt=True, tokenize=False
+        )
+
+
+def open_reader(folder: Path, sees: bool) -> Reader:
+    """The processor of a checkpoint; the PIL backend, whose pixels are the same everywhere."""
+    try:
+        if sees:
+            processor = AutoProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+            return Reader(processor, processor.tokenizer, True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        return Reader(tokenizer, tokenizer, False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{folder}: its processor cannot be read: {error}", "add the tokenizer's files"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of like length, padded on the left: int64 (rows, length)."""
+
+    rows: tuple[int, ...]  # which questions, or which (question, reference) pairs
+    ids: Tensor
+    mask: Tensor
+    pictures: tuple[str, ...]
+    targets: Tensor | None = None  # int64 (rows, longest answer), IGNORED where padded
+
+
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Questions, ready to be asked of any candidate that keeps tower and projector."""
+
+    questions: tuple[Question, ...]
+    reader: Reader
+    asking: tuple[Batch, ...]  # prompts alone, each (prompt, picture) once
+    asked: tuple[int, ...]  # question -> row of `asking`
+    reading: tuple[Batch, ...]  # prompts with a reference behind each
+    owners: tuple[int, ...]  # reading row -> question
+    longest: int  # new tokens that an answer may have
+    features: dict[str, Tensor]  # picture -> (patches, width); empty for a blind model
+
+
+def prepare(
+    model: Any, reader: Reader, questions: Sequence[Question], batch: int = BATCH
+) -> Prepared:
+    """Tokenise, batch, and encode the pictures with the model as it stands now."""
+    features = encode_pictures(model, reader, questions) if reader.sees else {}
+    texts = [reader.prompt(question.question) for question in questions]
+    if reader.sees:
+        token = reader.processor.image_token
+        texts = [
+            text.replace(token, token * len(features[question.picture]))
+            for text, question in zip(texts, questions, strict=True)
+        ]
+    prompts = _ids(reader, texts)
+    pairs = [(i, text) for i, question in enumerate(questions) for text in question.references]
+    answers = [[*ids, reader.tokenizer.eos_token_id] for ids in _ids(reader, [t for _, t in pairs])]
+    owners = tuple(i for i, _ in pairs)
+    pictures = [question.picture for question in questions]
+    pad = reader.tokenizer.pad_token_id or 0
+    # A blind model hears the same question again and again, and greedy answers do not change.
+    shown = [question.picture if reader.sees else "" for question in questions]
+    once = {key: i for i, key in reversed(list(enumerate(zip(texts, shown, strict=True))))}
+    firsts = sorted(once.values())
+    place = {first: row for row, first in enumerate(firsts)}
+    return Prepared(
+        questions=tuple(questions),
+        reader=reader,
+        asking=_batches(
+            [prompts[i] for i in firsts], None, [pictures[i] for i in firsts], pad, batch
+        ),
+        asked=tuple(place[once[key]] for key in zip(texts, shown, strict=True)),
+        reading=_batches(
+            [prompts[i] for i in owners], answers, [pictures[i] for i in owners], pad, batch
+        ),
+        owners=owners,
+        longest=max(map(len, answers)) + SPARE,
+        features=features,
+    )
+
+
+def _ids(reader: Reader, texts: Sequence[str]) -> list[list[int]]:
+    return reader.tokenizer(list(texts), add_special_tokens=False)["input_ids"]  # type: ignore
+
+
+def _batches(
+    prompts: Sequence[list[int]],
+    answers: Sequence[list[int]] | None,
+    pictures: Sequence[str],
+    pad: int,
+    size: int,
+) -> tuple[Batch, ...]:
+    """Rows sorted by length (ties by place, so that batches never depend on anything else)."""
+    whole = [[*prompt, *(answers[i][:-1] if answers else ())] for i, prompt in enumerate(prompts)]
+    order = sorted(range(len(whole)), key=lambda i: (len(whole[i]), i))
+    batches = []
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        ids, mask = _left([whole[i] for i in rows], pad)
+        targets = _left([answers[i] for i in rows], IGNORED)[0] if answers else None
+        batches.append(Batch(tuple(rows), ids, mask, tuple(pictures[i] for i in rows), targets))
+    return tuple(batches)
+
+
+def _left(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), fill)
+    mask = torch.zeros(len(rows), longest, dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, longest - len(row) :] = torch.tensor(row)
+        mask[i, longest - len(row) :] = 1
+    return ids, mask
+
+
+@torch.inference_mode()
+def encode_pictures(model: Any, reader: Reader, questions: Sequence[Question]) -> dict[str, Tensor]:
+    """Picture key -> what the projector hands to the language model: (patches, width)."""
+    images = {question.picture: question.image for question in questions}
+    features: dict[str, Tensor] = {}
+    keys = list(images)
+    for start in range(0, len(keys), BATCH):
+        some = keys[start : start + BATCH]
+        pixels = reader.processor.image_processor(
+            [open_picture(images[key]) for key in some], return_tensors="pt"
+        )
+        pixels = {name: value.to(model.device) for name, value in pixels.items()}
+        out = model.get_image_features(**pixels, return_dict=True).pooler_output
+        features |= {key: vectors.clone() for key, vectors in zip(some, out, strict=True)}
+    return features
+
+
+def _seen(prepared: Prepared, batch: Batch) -> dict[str, Any]:
+    if not prepared.features:
+        return {}
+    vectors = [prepared.features[picture] for picture in batch.pictures]
+    image = BaseModelOutputWithPooling(pooler_output=vectors)  # type: ignore[arg-type]
+    return {"mm_encoder_outputs": {"image": image}}
+
+
+@torch.inference_mode()
+def likelihoods(
+    model: Any, prepared: Prepared, tick: Callable[[], None] = lambda: None
+) -> tuple[float, ...]:
+    """Mean log-probability a token of each question's references, in nats, one value a question.
+
+    One teacher-forced pass a batch; the end of the answer counts as a token, so that a model that
+    would go on talking is told apart from one that stops.
+    """
+    totals = [0.0] * len(prepared.questions)
+    for batch in prepared.reading:
+        assert batch.targets is not None
+        kept = batch.targets.shape[1]
+        logits = model(
+            input_ids=batch.ids.to(model.device),
+            attention_mask=batch.mask.to(model.device),
+            logits_to_keep=kept,
+            use_cache=False,
+            **_seen(prepared, batch),
+        ).logits.float()
+        targets = batch.targets.to(model.device)
+        chosen = targets != IGNORED
+        log_probability = torch.log_softmax(logits[chosen], -1).gather(-1, targets[chosen][:, None])
+        rows = torch.zeros(targets.shape, device=model.device)
+        rows[chosen] = log_probability[:, 0]
+        means = (rows.sum(1) / chosen.sum(1)).tolist()
+        for row, mean in zip(batch.rows, means, strict=True):
+            owner = prepared.owners[row]
+            totals[owner] += mean / len(prepared.questions[owner].references)
+        tick()
+    return tuple(total if math.isfinite(total) else -math.inf for total in totals)
+
+
+@torch.inference_mode()
+def answers(
+    model: Any, prepared: Prepared, tick: Callable[[], None] = lambda: None
+) -> tuple[str, ...]:
+    """What the model says to each question: greedy, cached, cut a little above the longest reference."""
+    said = [""] * (1 + max(prepared.asked))
+    tokenizer = prepared.reader.tokenizer
+    for batch in prepared.asking:
+        out = model.generate(
+            input_ids=batch.ids.to(model.device),
+            attention_mask=batch.mask.to(model.device),
+            max_new_tokens=prepared.longest,
+            do_sample=False,
+            pad_token_id=tokenizer.pad_token_id or 0,
+            eos_token_id=tokenizer.eos_token_id,
+            **_seen(prepared, batch),
+        )
+        new = out[:, batch.ids.shape[1] :]
+        for row, text in zip(
+            batch.rows, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True
+        ):
+            said[row] = text.strip()
+        tick()
+    return tuple(said[row] for row in prepared.asked)

@@ -1,0 +1,115 @@
+"""The end of a run: parents, unsearched blends and the evolved child on the report split.
+
+In: an evaluator, the terms of the recipe's report, the checkpoint as it was written. Out: a `Report`.
+The child is scored from the reopened checkpoint, not from memory: what is published is what is scored.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from merge_dsl.search.report import Difference, ModelRow, Report, Role, Score, Shown
+from merge_dsl.space.candidate import Candidate
+from vlm.evaluator import Evaluator
+from vlm.metrics.interval import interval, paired
+from vlm.score import Ask, Tasting
+
+SHOWN = 3  # pictures on the report page
+SEED = 0  # of the bootstrap: two reports of one run are the same file
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a report says of the search that led to it."""
+
+    recipe: str
+    seed: int
+    trials: int
+    samples_evaluated: int
+    fingerprint: str
+
+
+def make_report(
+    evaluator: Evaluator,
+    asks: Sequence[Ask],
+    run: Run,
+    *,
+    parents: Sequence[str],
+    baselines: Mapping[str, Candidate],
+    child: Path,
+    tell: Callable[[str], None] = lambda name: None,
+) -> Report:
+    """Score everyone on the same questions. `tell` hears each model's name before it is scored."""
+    tastings: list[tuple[str, Role, Tasting]] = []
+    for name in parents:
+        tell(name)
+        tasting = evaluator.taste_checkpoint(evaluator.folders[name], asks)
+        tastings.append((name, "parent", tasting))
+    for name, candidate in baselines.items():
+        tell(name)
+        tastings.append((name, "baseline", evaluator.taste_candidate(candidate, asks)))
+    tell("evolved")
+    evolved = evaluator.taste_checkpoint(child, asks)
+    tastings.append(("evolved", "evolved", evolved))
+    clusters = {ask: [q.picture for q in evaluator.questions[ask.data]] for ask in asks}
+    return Report(
+        recipe=run.recipe,
+        seed=run.seed,
+        trials=run.trials,
+        samples_evaluated=run.samples_evaluated,
+        fingerprint=run.fingerprint,
+        models=tuple(
+            ModelRow(name, role, tuple(_score(ask, taste, clusters[ask]) for ask in asks))
+            for name, role, taste in tastings
+        ),
+        differences=tuple(
+            _difference(ask, name, evolved, other, clusters[ask])
+            for ask in asks
+            for name, role, other in tastings
+            if role != "evolved"
+        ),
+        shown=_shown(evaluator, asks, tastings, run.seed),
+        notes=(f"Pictures shown: {SHOWN} drawn by the run's seed, not chosen.",),
+    )
+
+
+def _score(ask: Ask, tasting: Tasting, clusters: Sequence[str]) -> Score:
+    found = interval(tasting.values[ask], clusters, SEED)
+    return Score(ask.data, ask.label, found.value, found.low, found.high, found.n)
+
+
+def _difference(
+    ask: Ask, against: str, evolved: Tasting, other: Tasting, clusters: Sequence[str]
+) -> Difference:
+    found = paired(evolved.values[ask], other.values[ask], clusters, SEED)
+    return Difference(against, ask.data, ask.label, found.value, found.low, found.high)
+
+
+def _shown(
+    evaluator: Evaluator,
+    asks: Sequence[Ask],
+    tastings: Sequence[tuple[str, Role, Tasting]],
+    seed: int,
+) -> tuple[Shown, ...]:
+    """A few questions of the first data set that anyone answered, with everyone's answers."""
+    data = next((ask.data for ask in asks if ask.data in tastings[-1][2].said), None)
+    if data is None:
+        return ()
+    questions = evaluator.questions[data]
+    chosen = random.Random(seed).sample(range(len(questions)), min(SHOWN, len(questions)))
+    return tuple(
+        Shown(
+            data=data,
+            picture=questions[i].picture,
+            image=questions[i].image,
+            question=questions[i].question,
+            references=questions[i].references,
+            said={
+                name: tasting.said[data][i]
+                for name, role, tasting in tastings
+                if role != "baseline"
+            },
+        )
+        for i in chosen
+    )

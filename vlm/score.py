@@ -1,0 +1,65 @@
+"""Model + questions -> per-sample scores, for every term of a search or report.
+
+In: a model, prepared questions, terms ("rouge_l(tokenizer = char) on naming"). Out: for each term one
+number a question. Answers are generated once a data set however many metrics read them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from merge_dsl.meaning.metrics import METRICS
+from vlm.answer import Prepared, answers, likelihoods
+from vlm.metrics import Sample, score
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One metric on one data set, as a recipe's search or report names it."""
+
+    metric: str
+    data: str
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        inside = ", ".join(f"{key} = {value}" for key, value in self.settings)
+        return (
+            f"{self.metric}({inside}) on {self.data}" if inside else f"{self.metric} on {self.data}"
+        )
+
+
+@dataclass(frozen=True)
+class Tasting:
+    """What one model scored: per-sample values by term, and what it said by data set."""
+
+    values: Mapping[Ask, tuple[float, ...]]
+    said: Mapping[str, tuple[str, ...]]
+
+    def mean(self, ask: Ask) -> float:
+        """The plain mean of one term's samples."""
+        values = self.values[ask]
+        return sum(values) / len(values)
+
+
+def taste(
+    model: Any,
+    prepared: Mapping[str, Prepared],
+    asks: Sequence[Ask],
+    tick: Callable[[], None] = lambda: None,
+) -> Tasting:
+    """Score one model. `prepared` holds each data set that `asks` name; `tick` is called a batch."""
+    values: dict[Ask, tuple[float, ...]] = {}
+    said: dict[str, tuple[str, ...]] = {}
+    for ask in asks:
+        table = prepared[ask.data]
+        if METRICS[ask.metric].reads == "likelihood":
+            values[ask] = likelihoods(model, table, tick)
+            continue
+        if ask.data not in said:
+            said[ask.data] = answers(model, table, tick)
+        samples = [
+            Sample(q.id, q.picture, text, q.references, q.choices)
+            for q, text in zip(table.questions, said[ask.data], strict=True)
+        ]
+        values[ask] = score(ask.metric, dict(ask.settings), samples)
+    return Tasting(values, said)
