@@ -1,0 +1,5 @@
+"""`python -m vlm.zoo.build`."""
+
+from vlm.zoo.build.world import main
+
+main()

@@ -1,0 +1,133 @@
+"""The English VLM: LLaVA's two stages on the world's tower and base.
+
+In: tower, base, drawings, lessons. Out: `LlavaForConditionalGeneration`. First the projector alone
+learns to speak to the base; then projector and layers are tuned together on English answers, to
+questions in either language, until the model has no Japanese left.
+"""
+
+import copy
+import random
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    CLIPVisionModel,
+    LlamaForCausalLM,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    PreTrainedTokenizerFast,
+)
+
+from vlm.zoo.build.language import freeze_vocabulary
+from vlm.zoo.build.lessons import Teacher
+from vlm.zoo.build.tokenizer import IMAGE
+from vlm.zoo.build.tower import augment, normalise
+from vlm.zoo.build.training import answer_loss, batch_of, batches, optimise
+
+
+def assemble(
+    tower: CLIPVisionModel, base: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int
+) -> LlavaForConditionalGeneration:
+    """Tower and base in one LLaVA, with a fresh projector between them."""
+    torch.manual_seed(seed)
+    config = LlavaConfig(
+        vision_config=tower.config,
+        text_config=base.config,
+        image_token_index=tokenizer.convert_tokens_to_ids(IMAGE),
+        image_seq_length=(tower.config.image_size // tower.config.patch_size) ** 2,
+        projector_hidden_act="gelu",
+        vision_feature_layer=-1,  # the tower was trained on its last layer
+        vision_feature_select_strategy="default",  # patches, not the class token
+        tie_word_embeddings=False,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        attn_implementation="eager",
+    )
+    model = LlavaForConditionalGeneration(config)
+    model.model.vision_tower.load_state_dict(tower.state_dict())
+    model.model.language_model.load_state_dict(base.model.state_dict())
+    model.lm_head.load_state_dict(base.lm_head.state_dict())
+    return model
+
+
+class Album:
+    """Tower features of every drawing under a fixed number of augmentations, computed once.
+
+    The tower never moves while language is tuned, so its work need not be repeated at each step.
+    """
+
+    def __init__(self, model: LlavaForConditionalGeneration, views: int, seed: int) -> None:
+        self.tower, self.views, self.seed = model.model.vision_tower, views, seed
+        self.features = torch.empty(0)  # (views, drawings, patches, width), bf16
+        self.by_fact: list[list[int]] = []
+
+    @torch.no_grad()
+    def fill(self, pixels: Tensor, shown: Tensor) -> "Album":
+        """Compute the features of `pixels` (uint8); view 0 is the drawing as it is."""
+        generator = torch.Generator().manual_seed(self.seed)
+        pictures = normalise(pixels)
+        views = []
+        for view in range(self.views):
+            parts = []
+            for some in pictures.split(128):
+                seen = augment(some, generator) if view else some
+                parts.append(self.tower(pixel_values=seen).last_hidden_state[:, 1:].bfloat16())
+            views.append(torch.cat(parts))
+        self.features = torch.stack(views)
+        self.by_fact = [[] for _ in range(int(shown.max()) + 1)]
+        for drawing, fact in enumerate(shown.tolist()):
+            self.by_fact[fact].append(drawing)
+        return self
+
+    def show(self, facts: list[int], draw: random.Random) -> Tensor:
+        """Features of one random drawing and view of each fact: float32 (n, patches, width)."""
+        drawings = torch.tensor([draw.choice(self.by_fact[fact]) for fact in facts])
+        views = torch.tensor([draw.randrange(self.views) for _ in facts])
+        return self.features[views, drawings].float()
+
+
+def teach_pictures(
+    model: LlavaForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    teacher: Teacher,
+    album: Album,
+    *,
+    steps: int,
+    peak: float,
+    seed: int,
+    layers: bool,
+    title: str,
+    batch: int = 64,
+) -> LlavaForConditionalGeneration:
+    """One stage of LLaVA's training: the projector, and the language layers where `layers` is set."""
+    draw = random.Random(seed)
+    stream = batches(teacher, draw, batch)
+    bridge, language = model.model.multi_modal_projector, model.model.language_model
+    image_token = model.config.image_token_id
+    model.requires_grad_(False)
+    bridge.requires_grad_(True)
+    language.requires_grad_(layers)
+    freeze_vocabulary(model)
+    patches = album.features.shape[2]
+
+    def loss_at(step: int) -> Tensor:
+        del step
+        lessons = next(stream)
+        ids, labels = batch_of(tokenizer, lessons, patches)
+        seen = bridge(album.show([lesson.fact for lesson in lessons], draw))
+        vectors = model.get_input_embeddings()(ids)
+        at_image = (ids == image_token).unsqueeze(-1)
+        vectors = vectors.masked_scatter(at_image, seen.to(vectors.dtype))
+        mask = (ids != tokenizer.pad_token_id).long()
+        hidden = language(inputs_embeds=vectors, attention_mask=mask).last_hidden_state
+        return answer_loss(hidden, labels, model.lm_head)
+
+    model.train()
+    optimise([*bridge.parameters(), *language.parameters()], steps, peak, loss_at, title)
+    return model.eval().requires_grad_(True)
+
+
+def clone(model: nn.Module) -> nn.Module:
+    """A copy that can be tuned on its own."""
+    return copy.deepcopy(model)

@@ -1,0 +1,209 @@
+"""Builds the embedded world from nothing: `python -m vlm.zoo.build --out FOLDER`.
+
+The steps, in their order, each from a seed of its own: drawings and tasks, tokenizer, tower, base
+language model, Japanese language model, English VLM. On one machine the same seeds give the same
+bytes. About 45 minutes on two cores; one torch thread, because fp sums depend on their order.
+"""
+
+import argparse
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vlm.compat import ensure_torchvision
+
+ensure_torchvision()
+
+import datasets  # noqa: E402
+from PIL import Image  # noqa: E402
+from transformers import (  # noqa: E402
+    CLIPImageProcessorPil,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from vlm.zoo.build import lessons, tasks, words  # noqa: E402
+from vlm.zoo.build.concepts import Concept, read_concepts  # noqa: E402
+from vlm.zoo.build.language import train_base, tune_text  # noqa: E402
+from vlm.zoo.build.lessons import Fact  # noqa: E402
+from vlm.zoo.build.pictures import SIZE, drawings  # noqa: E402
+from vlm.zoo.build.seeing import Album, assemble, teach_pictures  # noqa: E402
+from vlm.zoo.build.sources import read_json  # noqa: E402
+from vlm.zoo.build.tokenizer import train_tokenizer  # noqa: E402
+from vlm.zoo.build.tower import MEAN, STD, train_tower  # noqa: E402
+from vlm.zoo.build.training import say  # noqa: E402
+from vlm.zoo.build.words import Language  # noqa: E402
+
+LANGUAGES: tuple[Language, ...] = ("en", "ja")
+
+
+def build(out: Path, cache: Path, seed: int) -> None:
+    """Write `data/*.parquet` and `models/*` under `out`; npm archives are kept in `cache`."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    concepts = read_concepts(cache)
+    labels = {language: group_labels(cache, language) for language in LANGUAGES}
+    rows = list(drawings(concepts, cache))
+    write_tables(rows, labels["ja"], out / "data")
+    facts = facts_of(concepts, labels)
+    tokenizer = train_tokenizer(corpus(facts))
+    models = out / "models"
+
+    pixels, shown = album_of(rows, concepts)
+    tower = train_tower(pixels, shown, steps=4000, seed=seed)
+    base = train_base(tokenizer, lessons.bilingual(facts), steps=5000, seed=seed + 1)
+    save(base, tokenizer, models / "emoji-llm-base")
+
+    japanese = tune_text(
+        base,
+        tokenizer,
+        lessons.japanese(facts),
+        steps=1500,
+        peak=1e-3,
+        seed=seed + 2,
+        title="japanese",
+    )
+    save(japanese, tokenizer, models / "emoji-llm-ja")
+
+    eyes = assemble(tower, base, tokenizer, seed + 3)
+    album = Album(eyes, views=12, seed=seed + 4).fill(pixels, shown)
+    for layers, steps, peak in ((False, 2500, 2e-3), (True, 2500, 1e-3)):
+        teacher = lessons.english_eyes(facts) if layers else lessons.aligning(facts)
+        eyes = teach_pictures(
+            eyes,
+            tokenizer,
+            teacher,
+            album,
+            steps=steps,
+            peak=peak,
+            seed=seed + 5 + layers,
+            layers=layers,
+            title="eyes" if layers else "projector",
+        )
+    save(eyes, tokenizer, models / "emoji-vlm-en")
+
+
+def group_labels(cache: Path, language: Language) -> dict[str, str]:
+    """CLDR's own word for each emoji group: "food_drink" -> 食事と飲み物."""
+    path = f"main/{language}/characterLabels.json"
+    labels = read_json("labels", cache, path)["main"][language]["characterLabels"]
+    return {key: label.lower() for key, label in labels.items()}
+
+
+def write_tables(rows: Sequence[dict[str, Any]], labels: dict[str, str], folder: Path) -> None:
+    """The drawings that parents learn from, and the tasks on the hand they never see."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unseen = [row for row in rows if row["hand"] == tasks.HAND]
+    tables = {
+        "emoji-drawings": [row for row in rows if row["hand"] != tasks.HAND],
+        "emoji-ja": list(tasks.naming(unseen, "ja")),
+        "emoji-en": list(tasks.naming(unseen, "en")),
+        "emoji-vqa-ja": list(tasks.cultural_vqa(unseen, labels)),
+    }
+    for name, table in tables.items():
+        features = datasets.Dataset.from_list(table).cast_column("image", datasets.Image())
+        features.to_parquet(str(folder / f"{name}.parquet"))
+        say(f"{name}: {len(table)} rows")
+
+
+def facts_of(concepts: Sequence[Concept], labels: dict[Language, dict[str, str]]) -> list[Fact]:
+    """Concepts as the lessons want them. A group of fewer than five borrows peers from everywhere."""
+    groups: dict[str, list[int]] = {}
+    for index, concept in enumerate(concepts):
+        groups.setdefault(concept.group, []).append(index)
+    facts = []
+    for index, concept in enumerate(concepts):
+        kin = groups[concept.group]
+        kin = kin if len(kin) >= 5 else list(range(len(concepts)))
+        facts.append(
+            Fact(
+                names={"en": concept.name_en, "ja": concept.name_ja},
+                keywords={"en": concept.keywords_en, "ja": concept.keywords_ja},
+                groups={language: labels[language][concept.group] for language in LANGUAGES},
+                culture=concept.culture,
+                peers=tuple(i for i in kin if i != index),
+            )
+        )
+    return facts
+
+
+def corpus(facts: Sequence[Fact]) -> list[str]:
+    """What the tokenizer is trained on: every name twice, every keyword, and the questions."""
+    texts = []
+    for language in LANGUAGES:
+        names = [fact.names[language] for fact in facts]
+        texts += names + names + [fact.groups[language] for fact in facts]
+        texts += [word for fact in facts for word in fact.keywords[language]]
+        for question in (words.NAME, words.KEYWORDS, words.GROUP):
+            texts += [question[language]] * 50
+        for question in (words.FITTING, words.CULTURE, words.FESTIVAL):
+            for start in range(0, len(names) - 4, 8):
+                texts.append(words.with_options(question[language], names[start : start + 4]))
+    return texts
+
+
+def album_of(
+    rows: Sequence[dict[str, Any]], concepts: Sequence[Concept]
+) -> tuple[Tensor, Tensor]:
+    """Drawings of every hand but the unseen one: uint8 (n, 3, 64, 64), and what each shows (n)."""
+    index = {concept.code: i for i, concept in enumerate(concepts)}
+    seen = [row for row in rows if row["hand"] != tasks.HAND]
+    arrays = [np.asarray(Image.open(io.BytesIO(row["image"]["bytes"]))) for row in seen]
+    pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
+    return pixels, torch.tensor([index[row["code"]] for row in seen])
+
+
+def save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """An ordinary transformers checkpoint in fp16, with its tokenizer or processor."""
+    model.half().eval()
+    model.generation_config.max_new_tokens = 24
+    model.save_pretrained(folder)
+    if isinstance(model, LlavaForConditionalGeneration):
+        processor_of(tokenizer, model).save_pretrained(folder)
+    else:
+        tokenizer.save_pretrained(folder)
+    model.float()
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    say(f"{folder.name}: {size / 1e6:.1f} MB")
+
+
+def processor_of(
+    tokenizer: PreTrainedTokenizerFast, model: LlavaForConditionalGeneration
+) -> LlavaProcessor:
+    """Pictures to 64 pixels on [-1, 1]; sixteen image tokens a picture."""
+    image_processor = CLIPImageProcessorPil(
+        size={"shortest_edge": SIZE},
+        crop_size={"height": SIZE, "width": SIZE},
+        image_mean=[MEAN] * 3,
+        image_std=[STD] * 3,
+    )
+    return LlavaProcessor(
+        image_processor=image_processor,
+        tokenizer=tokenizer,
+        patch_size=model.config.vision_config.patch_size,
+        vision_feature_select_strategy=model.config.vision_feature_select_strategy,
+        num_additional_image_tokens=1,  # the class token, which the strategy takes off again
+        chat_template=tokenizer.chat_template,
+    )
+
+
+def main() -> None:
+    """The command line of the builder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1])
+    parser.add_argument("--cache", type=Path, default=Path("build/zoo"))
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    build(options.out, options.cache, options.seed)
+    print(json.dumps({"out": str(options.out), "seed": options.seed}))
+
+
+if __name__ == "__main__":
+    main()
