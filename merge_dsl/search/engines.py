@@ -1,0 +1,10 @@
+"""The engines by the names that a recipe gives them."""
+
+from collections.abc import Callable
+
+from merge_dsl.search.cma_es import CmaEs
+from merge_dsl.search.engine import Engine
+from merge_dsl.search.random import RandomSearch
+
+# `make(start, seed, **settings)`, the settings being those written in the recipe's `by` line.
+ENGINES: dict[str, Callable[..., Engine]] = {"cma_es": CmaEs, "random": RandomSearch}

@@ -1,0 +1,104 @@
+"""The masks: their bits, that nothing but names changes them, and that they look random."""
+
+import numpy as np
+import pytest
+import torch
+
+from vlm.methods.masks import Draw, keep_mask
+
+CPU = torch.device("cpu")
+DRAW = Draw(7, "language.layers.3.mlp.up", ("llava", "shisa"))
+
+
+def mask(
+    draw: Draw, ingredient: int, density: float, count: int, block: int | None = None
+) -> np.ndarray:
+    return keep_mask(draw, ingredient, density, torch.Size([count]), CPU, block).numpy()
+
+
+def reference(draw: Draw, ingredient: int, density: float, count: int) -> np.ndarray:
+    """SplitMix64 in numpy's unsigned integers, which have the shift that torch lacks."""
+    with np.errstate(over="ignore"):
+        z = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z += np.uint64(draw.key(ingredient))
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    return (z >> np.uint64(32)) < np.uint64(round(density * 2**32))
+
+
+def test_the_generator_is_splitmix64() -> None:
+    """The first outputs for state 1234567, as published with the algorithm's test vectors."""
+    from vlm.methods.masks import _hash
+
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    found = _hash(1234567, 0, 3, CPU).tolist()
+    assert found == [word >> 32 for word in published]
+
+
+@pytest.mark.parametrize("density", [0.0, 1e-6, 0.25, 0.5, 0.9999, 1.0])
+def test_bits_equal_an_independent_writing(density: float) -> None:
+    np.testing.assert_array_equal(mask(DRAW, 1, density, 5000), reference(DRAW, 1, density, 5000))
+
+
+def test_bits_are_pinned() -> None:
+    """A change of these bits changes every model that was ever searched with a seed."""
+    bits = "".join("01"[bit] for bit in mask(DRAW, 0, 0.5, 64).tolist())
+    assert bits == "0000011111000001001011011111000111110101011101000000001101010010"
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 4096, 1 << 20])
+def test_the_block_changes_no_bit(block: int) -> None:
+    np.testing.assert_array_equal(mask(DRAW, 0, 0.3, 3000, block), mask(DRAW, 0, 0.3, 3000))
+
+
+def test_the_order_of_drawing_and_the_thread_count_change_no_bit() -> None:
+    first = mask(DRAW, 0, 0.5, 300_000)
+    for i in range(3):
+        mask(Draw(i, "another", ("x",)), 0, 0.5, 100)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        np.testing.assert_array_equal(mask(DRAW, 0, 0.5, 300_000), first)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_shape_only_folds_the_same_bits() -> None:
+    folded = keep_mask(DRAW, 0, 0.5, torch.Size([30, 10]), CPU)
+    assert folded.shape == (30, 10)
+    np.testing.assert_array_equal(folded.flatten().numpy(), mask(DRAW, 0, 0.5, 300))
+
+
+def test_a_larger_density_keeps_all_that_a_smaller_one_kept() -> None:
+    """Masks are nested: a search over density moves through models that change little by little."""
+    small, large = mask(DRAW, 0, 0.3, 10_000), mask(DRAW, 0, 0.6, 10_000)
+    assert (large | ~small).all()
+
+
+@pytest.mark.parametrize("density", [0.1, 0.5, 0.9])
+def test_the_share_kept_is_the_density(density: float) -> None:
+    count = 200_000
+    kept = mask(DRAW, 0, density, count).sum()
+    spread = (count * density * (1 - density)) ** 0.5
+    assert abs(kept - count * density) < 4 * spread
+
+
+def test_neighbours_and_strides_are_uncorrelated() -> None:
+    bits = mask(DRAW, 0, 0.5, 200_000).astype(float) - 0.5
+    for lag in (1, 2, 3, 64, 1024, 65_536):
+        correlation = (bits[lag:] * bits[:-lag]).mean() * 4
+        assert abs(correlation) < 4 / (len(bits) - lag) ** 0.5, lag
+
+
+def test_any_other_name_gives_an_independent_mask() -> None:
+    count = 100_000
+    one = mask(DRAW, 0, 0.5, count)
+    others = [
+        mask(DRAW, 1, 0.5, count),
+        mask(Draw(8, DRAW.tensor, DRAW.models), 0, 0.5, count),
+        mask(Draw(7, "language.layers.4.mlp.up", DRAW.models), 0, 0.5, count),
+    ]
+    for other in others:
+        agreeing = (one == other).mean()
+        assert abs(agreeing - 0.5) < 4 * 0.5 / count**0.5
