@@ -14,6 +14,9 @@ from typing import Any
 import torch
 import transformers
 
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+
 from merge_dsl.space.candidate import Candidate
 from vlm.answer import Prepared, open_reader, prepare
 from vlm.merge import host_of
@@ -48,12 +51,17 @@ class Evaluator:
         self.resident: Resident | None = None
         self.prepared: dict[str, Prepared] = {}
 
+    def open_resident(self, candidate: Candidate) -> None:
+        """Load the host. Raises MergeError or ModelError for what no candidate could mend."""
+        self.resident = Resident(candidate, self.sources)
+
     def taste_candidate(
         self, candidate: Candidate, asks: Sequence[Ask], tick: Callable[[], None] = lambda: None
     ) -> Tasting:
         """Build a candidate in place and score it."""
         if self.resident is None:
-            self.resident = Resident(candidate, self.sources)
+            self.open_resident(candidate)
+        assert self.resident is not None
         model = self.resident.put(candidate)
         host = host_of(candidate, self.sources)
         for ask in asks:

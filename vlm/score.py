@@ -21,11 +21,14 @@ class Ask:
     data: str
     settings: tuple[tuple[str, str], ...] = ()
 
-    def __str__(self) -> str:
+    @property
+    def label(self) -> str:
+        """The metric as it is written: `rouge_l(tokenizer = mecab)`."""
         inside = ", ".join(f"{key} = {value}" for key, value in self.settings)
-        return (
-            f"{self.metric}({inside}) on {self.data}" if inside else f"{self.metric} on {self.data}"
-        )
+        return f"{self.metric}({inside})" if inside else self.metric
+
+    def __str__(self) -> str:
+        return f"{self.label} on {self.data}"
 
 
 @dataclass(frozen=True)

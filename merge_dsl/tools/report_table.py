@@ -28,7 +28,9 @@ def print_report(report: Report) -> None:
         if line:
             console.print(line, highlight=False)
     for shown in report.shown:
-        console.print(f"\n{shown.question.splitlines()[0]} → {'、'.join(shown.references)}", style="bold")
+        console.print(
+            f"\n{shown.question.splitlines()[0]} → {'、'.join(shown.references)}", style="bold"
+        )
         for name, text in shown.said.items():
             console.print(f"  {name:<10} {text or '(nothing)'}", highlight=False, markup=False)
     console.print()

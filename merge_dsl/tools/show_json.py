@@ -1,0 +1,40 @@
+"""Diagnostics as one JSON list. The keys are a contract: others script against them."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from merge_dsl.text.diagnostics import Diagnostic
+from merge_dsl.text.source import Source, Span
+
+Findings = Iterable[tuple[Source, Sequence[Diagnostic]]]
+
+
+def show_json(findings: Findings) -> str:
+    """All findings of all files. Lines and columns count from 1; ends are exclusive."""
+    table = [_entry(source, d) for source, diagnostics in findings for d in diagnostics]
+    return json.dumps(table, ensure_ascii=False, indent=2)
+
+
+def _entry(source: Source, diagnostic: Diagnostic) -> dict[str, Any]:
+    fix = diagnostic.fix
+    return {
+        "code": diagnostic.code,
+        "slug": diagnostic.slug,
+        "severity": diagnostic.severity,
+        "path": source.path,
+        **_place(source, diagnostic.span),
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "fix": None
+        if fix is None
+        else {**_place(source, fix.span), "text": fix.text, "safe": fix.safe},
+    }
+
+
+def _place(source: Source, span: Span) -> dict[str, int]:
+    line, column = source.line_column(span.start)
+    end_line, end_column = source.line_column(min(span.end, len(source.text)))
+    if (end_line, end_column) < (line, column):
+        end_line, end_column = line, column
+    return {"line": line, "column": column, "end_line": end_line, "end_column": end_column}

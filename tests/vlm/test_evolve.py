@@ -1,0 +1,192 @@
+"""The whole thread on small random models: evolve, stop, go on, rebuild, report; and what goes wrong."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import datasets
+import pytest
+
+from merge_dsl.cli import main
+from tests.vlm.conftest import save_language_model
+from tests.vlm.test_answer import picture
+
+RECIPE = """# a comment that stays
+recipe tiny
+
+model base from "file:base"
+model eyes from "file:eyes"
+model tongue from "file:tongue"
+
+data looked_at from "file:rows.parquet" { split = "search" }
+data reported from "file:rows.parquet" { split = "report" }
+
+merge student {
+  keep vision, projector, embed, head from eyes
+  language.layers by dare_ties {
+    base base
+    each {
+      weight = 0.0..1.0 start 0.5 per layer  # a gene a layer
+      density = 0.2..1.0 start 0.5
+    }
+    take eyes.language
+    take tongue
+  }
+}
+
+search student {
+  maximize 0.5 * log_likelihood on looked_at + 0.5 * rouge_l on looked_at
+  by = cma_es(sigma = 0.2)
+  budget = 14 trials
+  seed = 5
+}
+
+report student {
+  exact_match on reported
+  rouge_l on reported
+}
+
+write student to "out/tiny" { dtype = fp16 }
+"""
+
+
+@pytest.fixture
+def place(parents: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the parents, data and the recipe, and the current directory beside it."""
+    for name, folder in parents.items():
+        (tmp_path / name).symlink_to(folder)
+    rows = [
+        {
+            "id": str(i),
+            "image": {"bytes": picture((40 * i, 0, 99)), "path": None},
+            "question": "これは何？",
+            "answers": ["赤いリンゴ" if i % 2 else "a red apple"],
+            "split": "search" if i < 4 else "report",
+        }
+        for i in range(6)
+    ]
+    table = datasets.Dataset.from_list(rows).cast_column("image", datasets.Image())
+    table.to_parquet(str(tmp_path / "rows.parquet"))
+    (tmp_path / "tiny.merge").write_text(RECIPE, encoding="utf-8")
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    return tmp_path
+
+
+def evolve(*arguments: str) -> int:
+    return main(["evolve", "../tiny.merge", "--quiet", *arguments])
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.glob("*.safetensors"))}
+
+
+def records(run: Path) -> list[dict[str, object]]:
+    lines = (run / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line)["record"] for line in lines]
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in found]
+
+
+def test_the_thread(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evolve() == 0
+    run, out = Path("runs/tiny"), Path("out/tiny")
+    report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+    assert list(report)[:6] == [
+        "recipe", "seed", "trials", "samples_evaluated", "fingerprint", "models",
+    ]  # fmt: skip
+    assert (report["recipe"], report["seed"], report["trials"]) == ("tiny", 5, 15)
+    assert report["samples_evaluated"] == 15 * 2 * 4
+    roles = [(model["name"], model["role"]) for model in report["models"]]
+    assert roles[:3] == [("base", "parent"), ("eyes", "parent"), ("tongue", "parent")]
+    assert [name for name, role in roles if role == "baseline"] == [
+        "graft", "linear 1/2", "linear 3/4", "task arithmetic", "ties", "dare_ties",
+    ]  # fmt: skip
+    assert roles[-1] == ("evolved", "evolved")
+    for model in report["models"]:
+        for score in model["scores"]:
+            assert score["low"] <= score["value"] <= score["high"] and score["n"] == 2
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64") == 2 and "<script" not in page
+
+    best = (run / "best.merge").read_text(encoding="utf-8")
+    assert (
+        "# a comment that stays" in best
+        and "# a gene a layer" in best
+        and ".." not in best.split("merge student")[1].split("search student")[0]
+    )
+    assert main(["merge", str(run / "best.merge"), "--out", "again"]) == 0
+    assert weights(out) == weights(Path("again")) and weights(out)
+    assert (out / "merge_recipe.merge").read_text(encoding="utf-8") == best
+
+    capsys.readouterr()
+    before = (run / "journal.jsonl").read_bytes()
+    assert evolve() == 0
+    assert "holds a finished run" in capsys.readouterr().out
+    assert (run / "journal.jsonl").read_bytes() == before
+
+    assert evolve("--run", "second") == 0
+    assert records(run) == records(Path("second"))
+    assert json.loads(Path("second/report.json").read_text()) == report
+
+
+def test_a_stopped_run_goes_on(place: Path) -> None:
+    assert evolve("--run", "whole") == 0
+    command = [sys.executable, "-m", "merge_dsl", "evolve", "../tiny.merge", "--run", "torn"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    journal = Path("torn/journal.jsonl")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if journal.exists() and journal.read_bytes().count(b"\n") > 4:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told and "goes on from the last trial" in told
+    assert not Path("torn/report.json").exists()
+    assert evolve("--run", "torn") == 0
+    assert records(Path("torn")) == records(Path("whole"))
+
+
+def test_mistakes_are_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(text: str) -> str:
+        (place / "tiny.merge").write_text(text, encoding="utf-8")
+        assert main(["evolve", "../tiny.merge"]) in (1, 2)
+        out = capsys.readouterr().err
+        assert "Traceback" not in out
+        assert not Path("out").exists() and not Path("runs/tiny/best.merge").exists()
+        return out
+
+    assert "S001" in told(RECIPE.replace("from eyes", "form eyes"))
+    assert "did you mean `tongue`" in told(RECIPE.replace("take tongue", "take tonge"))
+    assert "did you mean `dare_ties`" in told(RECIPE.replace("dare_ties", "dare_tie"))
+    assert "did you mean `density`" in told(RECIPE.replace("density", "desnity"))
+    assert "N108" in told(RECIPE.replace("file:tongue", "file:nowhere"))
+    assert "D701" in told(RECIPE.replace('"report"', '"search"'))
+
+
+def test_broken_models_are_told(place: Path, tokenizer, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "tongue").unlink()
+    save_language_model(place / "tongue", tokenizer, seed=9, intermediate_size=64)
+    assert evolve() in (1, 2)
+    assert "M401" in capsys.readouterr().err
+
+    file = place / "tongue" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    assert evolve() in (1, 2)
+    assert "M411" in capsys.readouterr().err
+    shutil.rmtree(place / "tongue")
+    assert main(["evolve", "../nowhere.merge"]) == 2
+    assert not Path("out").exists()
+
+
+def test_a_recipe_with_holes_does_not_merge(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["merge", "../tiny.merge"]) == 1
+    assert "8 holes" in capsys.readouterr().err
