@@ -1,0 +1,7 @@
+"""`python -m merge_dsl` is `awase`."""
+
+import sys
+
+from merge_dsl.cli import main
+
+sys.exit(main())

@@ -1,0 +1,90 @@
+"""The `awase` command: arguments only. Each command is a file in `merge_dsl/commands`.
+
+Nothing heavy is imported before a command needs it: `awase lint` starts in a tenth of a second.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+COMMANDS = "merge_dsl.commands"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    args = parser().parse_args(argv)
+    if args.version:
+        print(f"awase {_version()}")
+        return 0
+    if args.command is None:
+        parser().print_help()
+        return 2
+    try:
+        return _run(args)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    from merge_dsl.commands.common import FINDINGS, CannotStart
+    from merge_dsl.space.resolve import SpaceError
+
+    module = importlib.import_module(f"{COMMANDS}.{args.command}")
+    try:
+        code: int = module.run(args)
+        return code
+    except (CannotStart, SpaceError) as error:
+        print(f"awase {args.command}: {error}", file=sys.stderr)
+        return error.code if isinstance(error, CannotStart) else FINDINGS
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and its arguments."""
+    top = argparse.ArgumentParser(
+        prog="awase", description="Evolve and merge vision-language models from recipes."
+    )
+    top.add_argument("--version", action="store_true", help="print the version")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+
+    lint = commands.add_parser("lint", help="say what is wrong with recipes")
+    lint.add_argument("paths", nargs="+", metavar="PATH", help="recipes, or folders of them")
+    lint.add_argument("--format", choices=["text", "concise", "json", "github"], default="text")
+
+    plan = commands.add_parser("plan", help="show the space of a recipe and what a search costs")
+    plan.add_argument("recipe", metavar="RECIPE")
+    plan.add_argument("--format", choices=["text", "json"], default="text")
+
+    freeze = commands.add_parser("freeze", help="fill the holes of a recipe")
+    freeze.add_argument("recipe", metavar="RECIPE")
+    filled = freeze.add_mutually_exclusive_group(required=True)
+    filled.add_argument("--values", metavar="FILE", help="JSON: values by gene, or a list")
+    filled.add_argument("--start", action="store_true", help="fill each hole with its start")
+    freeze.add_argument("-o", "--out", metavar="OUT", help="where to write it; else to stdout")
+
+    evolve = commands.add_parser("evolve", help="run a recipe, or continue its run")
+    evolve.add_argument("recipe", metavar="RECIPE")
+    evolve.add_argument("--run", metavar="DIR", help="default: runs/<name of the recipe>")
+    evolve.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's seed")
+    evolve.add_argument("--trials", type=int, metavar="N", help="instead of the recipe's budget")
+    evolve.add_argument("--quiet", action="store_true", help="print the result only")
+
+    merge = commands.add_parser("merge", help="build a recipe without holes")
+    merge.add_argument("recipe", metavar="RECIPE")
+    merge.add_argument("--out", metavar="DIR", help="instead of where the recipe's `write` says")
+    return top
+
+
+def _version() -> str:
+    # Reading the metadata costs more than parsing a recipe, so only when it is asked for.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("awase")
+    except PackageNotFoundError:
+        return "from a checkout"

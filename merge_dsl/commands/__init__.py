@@ -1,0 +1,1 @@
+"""What `awase` does: one file a command, each with `run(args) -> int`, the exit code."""

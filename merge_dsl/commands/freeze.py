@@ -1,0 +1,60 @@
+"""`awase freeze RECIPE`: the recipe with its holes filled, by given values or by their starts."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from merge_dsl.commands.common import DONE, CannotStart, loaded_recipe, target_of
+from merge_dsl.meaning.load import load_source
+from merge_dsl.space.candidate import Value
+from merge_dsl.space.compile import Space, compile_space
+from merge_dsl.space.freeze import freeze
+from merge_dsl.space.relocate import relocate
+from merge_dsl.space.space import start, values_by_name
+from merge_dsl.text.diagnostics import has_errors
+from merge_dsl.text.source import Source
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the frozen recipe to `-o`, or to stdout."""
+    loaded, recipe = loaded_recipe(args.recipe)
+    target = target_of(recipe)
+    space = compile_space(recipe, target)
+    values = start(space) if args.values is None else _values(space, Path(args.values))
+    search = recipe.search_of(target)
+    seed = search.seed if search and search.seed is not None else 0
+    out = Path(args.out) if args.out else None
+    text = freeze(loaded.source, space, values, seed)
+    if out is not None:
+        text = relocate(text, loaded.source.folder, out.absolute().parent)
+    check = load_source(Source(str(out or args.recipe), text))
+    if has_errors(check.diagnostics):
+        raise AssertionError("the frozen recipe has errors")  # ours, not the user's
+    if out is None:
+        sys.stdout.write(text)
+        return DONE
+    try:
+        out.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise CannotStart(f"{out} cannot be written: {error.strerror}") from error
+    return DONE
+
+
+def _values(space: Space, path: Path) -> tuple[Value, ...]:
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CannotStart(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CannotStart(f"{path} is no JSON: {error}") from error
+    if isinstance(table, list):
+        if len(table) != len(space.genes):
+            raise CannotStart(f"{path} has {len(table)} values for {len(space.genes)} genes")
+        table = {gene.name: value for gene, value in zip(space.genes, table, strict=True)}
+    if not isinstance(table, dict):
+        raise CannotStart(f"{path} is neither a table of genes nor a list of values")
+    try:
+        return values_by_name(space, table)
+    except ValueError as error:
+        raise CannotStart(f"{path}: {error}") from error

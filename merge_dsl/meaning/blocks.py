@@ -1,0 +1,176 @@
+"""`merge` and `route` blocks of the tree -> lines of the recipe.
+
+In: a block's tree and the names defined so far. Out: `Merge` and `Route` of `merge_dsl.meaning.recipe`.
+Names that are used are noted in the scope; whether they exist is for `merge_dsl/rules/names.py`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from merge_dsl.meaning import recipe as r
+from merge_dsl.meaning.parts import PartRef, canonical
+from merge_dsl.meaning.settings import per_of, whole_of
+from merge_dsl.meaning.values import Expr, meant, references
+from merge_dsl.text import tree
+from merge_dsl.text.source import Span
+
+
+@dataclass
+class Scope:
+    """The names of `let`s, and every name that is used. Lives only while `check` runs."""
+
+    lets: set[str] = field(default_factory=set)
+    imports: set[str] = field(default_factory=set)
+    references: list[r.Reference] = field(default_factory=list)
+    route_settings: list[tree.Setting] = field(default_factory=list)
+
+    def refer(self, noun: str, name: str, span: Span) -> None:
+        self.references.append(r.Reference(noun, name, span))
+
+    def refer_in(self, value: Expr) -> None:
+        for ref in references(value):
+            self.refer("let", ref.name, ref.span)
+
+
+def merge_of(item: tree.Merge, scope: Scope) -> r.Merge:
+    """A `merge` block."""
+    lines: list[r.KeepLine | r.BlendLine] = []
+    requires = []
+    for line in item.lines:
+        if isinstance(line, tree.Keep):
+            parts = tuple(map(part_of, line.parts))
+            lines.append(r.KeepLine(parts, _origin(line.origin, scope), line.span))
+        elif isinstance(line, tree.Blend):
+            lines.append(_blend(line, scope))
+        else:
+            requires.append(line.span)
+    return r.Merge(item.name.text, tuple(lines), tuple(requires), item.span, item.name.span)
+
+
+def route_of(item: tree.Route, scope: Scope) -> r.Route:
+    """A `route` block: the models and layers that it names."""
+    origins, holes = [], 0
+    for line in item.lines:
+        if isinstance(line, tree.RouteLine):
+            for path in line.paths:
+                origins.append(_origin(path, scope, noun="walked"))
+            holes += sum(isinstance(v, tree.Range | tree.Choice | tree.Flag) for v in line.values)
+        elif isinstance(line, tree.Setting):
+            scope.route_settings.append(line)
+            holes += 1
+    return r.Route(item.name.text, tuple(origins), holes, item.span, item.name.span)
+
+
+def part_of(path: tree.Path) -> PartRef:
+    """A part as written, by its canonical name."""
+    slices, spans = None, []
+    if path.slices is not None and not any(s.low is None for s in path.slices):
+        slices = tuple((s.low or 0, s.high or 0) for s in path.slices)
+        spans = [s.span for s in path.slices]
+    return PartRef(canonical(path.dotted), path.dotted, slices, path.span, tuple(spans))
+
+
+def _origin(path: tree.Path, scope: Scope, noun: str = "model") -> r.OriginRef:
+    """`llava.language`; the longest prefix that is no part may be an imported name, `coco.llava`."""
+    names = [name.text for name in path.names]
+    cut = 1
+    while (
+        cut < len(names) and canonical(".".join(names[cut:])) is None and names[cut:] != ["layers"]
+    ):
+        cut += 1
+    if cut == len(names) and len(names) > 1:
+        cut = 1 if not _imported(names, scope) else len(names)
+    model = ".".join(names[:cut])
+    scope.refer(noun, model, path.names[0].span.to(path.names[cut - 1].span))
+    if cut == len(names) and path.slices is None:
+        return r.OriginRef(model, None, True, path.span)
+    rest = tree.Path(path.names[cut:] or path.names, path.slices, path.span)
+    part = part_of(rest)
+    if rest.dotted == "layers":  # `jp.layers[0..15]` in a route
+        part = PartRef("language.layers", "layers", part.slices, part.span, part.slice_spans)
+    return r.OriginRef(model, part, False, path.span)
+
+
+def _imported(names: list[str], scope: Scope) -> bool:
+    return len(names) == 2 and names[0] in scope.imports
+
+
+def _blend(line: tree.Blend, scope: Scope) -> r.BlendLine:
+    bases: list[r.OriginRef] = []
+    shared: list[r.Assignment] = []
+    eaches: list[r.EachBlock] = []
+    takes: list[r.Take] = []
+    for inner in line.lines:
+        if isinstance(inner, tree.Base):
+            bases.append(_origin(inner.origin, scope))
+        elif isinstance(inner, tree.Each):
+            eaches.append(r.EachBlock(_assignments(inner.settings, scope), inner.span))
+        elif isinstance(inner, tree.Take):
+            settings = _assignments(inner.settings or (), scope)
+            origin = _origin(inner.origin, scope)
+            takes.append(r.Take(origin, settings, inner.settings is not None, inner.span))
+        else:
+            shared += _assignments((inner,), scope)
+    methods, arguments = _methods(line.method)
+    seed = next((whole_of(value) for name, value, _ in arguments if name == "seed"), None)
+    return r.BlendLine(
+        parts=tuple(map(part_of, line.parts)),
+        methods=methods,
+        method_span=line.method.span,
+        seed=seed,
+        arguments=arguments,
+        bases=tuple(bases),
+        shared=tuple(shared),
+        eaches=tuple(eaches),
+        takes=tuple(takes),
+        span=line.span,
+    )
+
+
+Arguments = tuple[tuple[str | None, tree.Value, Span], ...]
+
+
+def arguments_of(call: tree.Call) -> Arguments:
+    """The arguments of a call: name, value, place."""
+    return tuple(
+        (argument.name.text if argument.name else None, argument.value, argument.span)
+        for argument in call.arguments or ()
+    )
+
+
+def _methods(node: tree.Call | tree.Choice) -> tuple[tuple[r.MethodRef, ...], Arguments]:
+    if isinstance(node, tree.Call):
+        return (r.MethodRef(node.path.dotted, node.path.span),), arguments_of(node)
+    names = []
+    for option in node.options:
+        text = option.path.dotted if isinstance(option, tree.Call) else ""
+        names.append(r.MethodRef(text, option.span))
+    return tuple(names), ()
+
+
+def _assignments(settings: Iterable[tree.Setting], scope: Scope) -> tuple[r.Assignment, ...]:
+    return tuple(_assignment(setting, scope) for setting in settings)
+
+
+def _assignment(setting: tree.Setting, scope: Scope) -> r.Assignment:
+    value = meant(setting.value, scope.lets)
+    scope.refer_in(value)
+    pers = [clause for clause in setting.clauses if isinstance(clause, tree.Per)]
+    ats = [part for c in setting.clauses if isinstance(c, tree.At) for part in c.parts]
+    whens = [
+        r.When(c.name.text, tuple(option.text for option in c.options), c.span)
+        for c in setting.clauses
+        if isinstance(c, tree.When)
+    ]
+    for clause in setting.clauses:
+        if isinstance(clause, tree.When) and clause.name.text != "method":
+            scope.refer("let", clause.name.text, clause.name.span)
+    return r.Assignment(
+        name=setting.name.text,
+        value=value,
+        per=per_of(pers[-1] if pers else None),
+        at=tuple(map(part_of, ats)) or None,
+        when=tuple(whens),
+        span=setting.span,
+        name_span=setting.name.span,
+    )

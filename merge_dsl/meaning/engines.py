@@ -1,0 +1,58 @@
+"""Signatures of what a recipe may set outside a blend: engines, and the settings of each block."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["real", "int", "text", "list", "size", "rows", "engine", "budget", "word"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting. `words` are the only ones allowed where it is not empty."""
+
+    kind: Kind
+    words: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    about: str = ""
+
+
+ENGINES: dict[str, dict[str, Option]] = {
+    "cma_es": {
+        "preset": Option("text", ("sakana",), about="the settings of the paper"),
+        "sigma": Option("real", low=1e-6, high=1.0, about="first step, as a share of each range"),
+        "population": Option("int", low=2, about="candidates a generation"),
+    },
+    "random": {},
+    "nsga2": {"population": Option("int", low=2, about="candidates a generation")},
+}
+PLANNED_ENGINES = ("nsga2",)
+
+SEARCH: dict[str, Option] = {
+    "by": Option("engine", about="the engine that proposes candidates"),
+    "budget": Option("budget", about="when to stop: trials, generations or time"),
+    "seed": Option("int", low=0, high=2**63 - 1, about="two runs with one seed are the same run"),
+    "pick": Option("word", ("best", "knee"), about="which of several best candidates is written"),
+}
+MODEL: dict[str, Option] = {
+    "revision": Option("text", about="branch, tag or commit on the hub"),
+    "trained_on": Option("list", about="data sets that this model has seen"),
+    "licence": Option("text", about="under which its weights are given"),
+}
+DATA: dict[str, Option] = {
+    "split": Option("text", about="which rows, by their `split` column"),
+    "rows": Option("rows", about="which rows of the split; both ends count"),
+    "subset": Option("text", about="a named configuration of a hub data set"),
+    "prompt": Option("text", about="what is asked about each picture that brings no question"),
+    "revision": Option("text", about="branch, tag or commit on the hub"),
+}
+DTYPES = ("bf16", "fp16", "fp32")
+WRITE: dict[str, Option] = {
+    "dtype": Option("word", DTYPES, about="type of the numbers in the checkpoint"),
+    "shard": Option("size", about="largest size of one file"),
+}
+ROUTE = ("repeat", "walk", "scale")  # read, not run yet
+PLANNED_METHODS = ("soup", "slerp", "dare_linear", "breadcrumbs", "fisher")
+PLANNED_METRICS = ("accuracy", "bleu", "chrf", "anls")
+BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
+SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -1,0 +1,207 @@
+"""What is known of a model without its weights.
+
+In: a model folder, or the name of a well-known checkpoint. Out: `Facts`. They come from the shapes in
+the safetensors headers where there are any, then from `config.json`, then from a bundled table. A
+field is None where nothing says; no rule may take None for a mistake.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from merge_dsl.meaning.headers import BYTES, HeaderError, TensorEntry, read_checkpoint
+from merge_dsl.space.candidate import Place
+
+TABLE = Path(__file__).with_name("known_models.json")
+TOWERS = re.compile(r"(clip|siglip\d?|dinov\d)(_vision_model)?|.*_vision(_model)?")
+
+
+class FactsError(Exception):
+    """A model folder that cannot be believed."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One model. Numbers of `vision` are its tower's; the others its language model's."""
+
+    model_type: str | None = None
+    sees: bool = False
+    speaks: bool = True
+    layers: int | None = None
+    hidden: int | None = None
+    intermediate: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    vocab: int | None = None
+    rope_theta: float | None = None
+    tied: bool | None = None
+    image_token: int | None = None
+    vision_layers: int | None = None
+    vision_hidden: int | None = None
+    vision_intermediate: int | None = None
+    vision_heads: int | None = None
+    parameters: int | None = None
+    weight_bytes: int | None = None
+
+    def height(self, stack: str) -> int | None:
+        """The number of layers of "language" or "vision"."""
+        return self.layers if stack == "language" else self.vision_layers
+
+    def has(self, stack: str) -> bool:
+        """Whether there is such a part: "language", "vision" or "projector"."""
+        if stack == "projector":
+            return self.sees and self.speaks
+        return self.speaks if stack == "language" else self.sees
+
+
+def facts_of(place: Place, folder: Path | None) -> Facts | None:
+    """What is known of a model at a place. Raises FactsError for a damaged folder."""
+    if folder is not None:
+        return read_facts(folder)
+    if place.scheme == "hf":
+        return known_models().get(place.address)
+    return None
+
+
+@cache
+def known_models() -> Mapping[str, Facts]:
+    """The bundled table: public facts about popular checkpoints."""
+    table = json.loads(TABLE.read_text(encoding="utf-8"))
+    return {name: Facts(**entry) for name, entry in table.items()}
+
+
+def read_facts(folder: Path) -> Facts:
+    """Facts of a local model folder."""
+    facts = _of_config(_config(folder))
+    try:
+        entries = read_checkpoint(folder)
+    except HeaderError as error:
+        raise FactsError(str(error)) from error
+    except OSError as error:
+        raise FactsError(f"{folder} cannot be read: {error.strerror}") from error
+    return _with_weights(facts, entries) if entries else facts
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FactsError(f"{folder} has no config.json") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise FactsError(f"config.json of {folder} cannot be read") from error
+    if not isinstance(config, dict):
+        raise FactsError(f"config.json of {folder} is no table")
+    return config
+
+
+def _of_config(config: dict[str, Any]) -> Facts:
+    kind = config.get("model_type")
+    kind = kind if isinstance(kind, str) else None
+    vision = config.get("vision_config")
+    tower_alone = bool(kind and TOWERS.fullmatch(kind))
+    sees = tower_alone or isinstance(vision, dict)
+    facts = Facts(model_type=kind, sees=sees, speaks=not tower_alone)
+    if sees:
+        tower = vision if isinstance(vision, dict) else config
+        facts = replace(
+            facts,
+            vision_layers=_whole(tower, "num_hidden_layers", "depth"),
+            vision_hidden=_whole(tower, "hidden_size", "embed_dim"),
+            vision_intermediate=_whole(tower, "intermediate_size"),
+            vision_heads=_whole(tower, "num_attention_heads", "num_heads"),
+        )
+    if tower_alone:
+        return facts
+    inner = config.get("text_config")
+    text = inner if isinstance(inner, dict) else config
+    rope = text.get("rope_parameters")
+    theta = text.get("rope_theta", rope.get("rope_theta") if isinstance(rope, dict) else None)
+    tied = config.get("tie_word_embeddings")
+    heads = _whole(text, "num_attention_heads")
+    return replace(
+        facts,
+        layers=_whole(text, "num_hidden_layers"),
+        hidden=_whole(text, "hidden_size"),
+        intermediate=_whole(text, "intermediate_size"),
+        heads=heads,
+        kv_heads=_whole(text, "num_key_value_heads") or heads,
+        vocab=_whole(text, "vocab_size"),
+        rope_theta=float(theta) if isinstance(theta, int | float) else None,
+        tied=tied if isinstance(tied, bool) else None,
+        image_token=_whole(config, "image_token_id", "image_token_index"),
+    )
+
+
+def _whole(table: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = table.get(name)
+        if type(value) is int and value >= 0:
+            return value
+    return None
+
+
+def _with_weights(facts: Facts, entries: Mapping[str, TensorEntry]) -> Facts:
+    """Shapes win over what config leaves out; where both speak they must agree."""
+    prefix = next(
+        (
+            n.removesuffix("embed_tokens.weight")
+            for n in entries
+            if n.endswith("embed_tokens.weight")
+        ),
+        None,
+    )
+    found: dict[str, int | None] = {}
+    if facts.speaks and prefix is not None:
+        found = _language(entries, prefix)
+    if facts.sees:
+        found |= _vision(entries, prefix)
+    for name, seen in found.items():
+        said = getattr(facts, name)
+        if seen is not None and said is not None and seen != said and name in CHECKED:
+            spoken = name.replace("_", " ")
+            raise FactsError(f"config.json says {spoken} {said}, the weights have {seen}")
+    names = {field.name for field in fields(Facts)}
+    missing = {n: v for n, v in found.items() if n in names and getattr(facts, n) is None}
+    return replace(
+        facts,
+        **missing,  # type: ignore[arg-type]
+        tied=_tied(facts, entries),
+        parameters=sum(entry.count for entry in entries.values()),
+        weight_bytes=sum(entry.count * BYTES.get(entry.dtype, 2) for entry in entries.values()),
+    )
+
+
+CHECKED = ("layers", "hidden", "intermediate", "vision_layers", "vision_hidden")
+
+
+def _tied(facts: Facts, entries: Mapping[str, TensorEntry]) -> bool | None:
+    if not facts.speaks:
+        return None
+    return not any(name.endswith("lm_head.weight") for name in entries)
+
+
+def _language(entries: Mapping[str, TensorEntry], prefix: str) -> dict[str, int | None]:
+    embed = entries[f"{prefix}embed_tokens.weight"].shape
+    gate = entries.get(f"{prefix}layers.0.mlp.gate_proj.weight")
+    return {
+        "layers": _height(entries, re.escape(prefix) + r"layers\.(\d+)\."),
+        "vocab": embed[0] if len(embed) == 2 else None,
+        "hidden": embed[1] if len(embed) == 2 else None,
+        "intermediate": gate.shape[0] if gate and len(gate.shape) == 2 else None,
+    }
+
+
+def _vision(entries: Mapping[str, TensorEntry], prefix: str | None) -> dict[str, int | None]:
+    other = [n for n in entries if prefix is None or not n.startswith(prefix)]
+    other = [n for n in other if not n.startswith("text_model.")]  # of a whole CLIP
+    towers = {n: entries[n] for n in other if re.search(r"(vis|encoder|blocks)", n)}
+    return {"vision_layers": _height(towers, r".*?(?:encoder\.layers?|blocks)\.(\d+)\.")}
+
+
+def _height(names: Mapping[str, TensorEntry], pattern: str) -> int | None:
+    numbers = [int(match[1]) for name in names if (match := re.match(pattern, name))]
+    return max(numbers) + 1 if numbers else None

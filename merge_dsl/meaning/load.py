@@ -1,0 +1,118 @@
+"""A path -> everything that is known about the recipe there.
+
+In: a path, and values for `let`s that the caller overrides. Out: `Loaded`: the text, the diagnostics by
+place, and the recipe when none of them is an error.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from merge_dsl.meaning.check import check
+from merge_dsl.meaning.recipe import Import, Recipe
+from merge_dsl.rules.all import run_rules
+from merge_dsl.rules.checked import Checked
+from merge_dsl.text.diagnostics import Diagnostic, finding, has_errors, in_order
+from merge_dsl.text.parse import parse
+from merge_dsl.text.reading import read_source
+from merge_dsl.text.source import Source, Span
+from merge_dsl.text.tree import Let, Tree, Use
+from merge_dsl.text.words import nearest
+
+NONE: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recipe as read. `recipe` is None where a diagnostic is an error."""
+
+    source: Source
+    recipe: Recipe | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def load_recipe(path: Path, overrides: Mapping[str, str] = NONE) -> Loaded:
+    """Read, parse, bind and check a recipe. Never raises for what a user wrote."""
+    source, found = read_source(Path(path))
+    return load_source(source, overrides, found)
+
+
+def load_source(
+    source: Source, overrides: Mapping[str, str] = NONE, found: list[Diagnostic] | None = None
+) -> Loaded:
+    """The same for a text that is already in memory. Its path says where addresses start."""
+    diagnostics = list(found or [])
+    if has_errors(diagnostics):
+        return Loaded(source, None, in_order(diagnostics))
+    parsed = parse(source)
+    if parsed.tree is not None and overrides:
+        source, problems = _override(source, parsed.tree, overrides)
+        diagnostics += problems
+        parsed = parse(source)
+    diagnostics += parsed.diagnostics
+    if parsed.tree is None or has_errors(diagnostics):
+        return Loaded(source, None, in_order(diagnostics))
+    try:
+        recipe = _bind(parsed.tree, source, (Path(source.path).absolute(),))
+        diagnostics += run_rules(Checked(source, recipe))
+    except RecursionError:
+        message = "values are nested too deeply to be read"
+        return Loaded(source, None, (finding("S001", Span(0, 0), message),))
+    errors = has_errors(diagnostics)
+    return Loaded(source, None if errors else recipe, in_order(diagnostics))
+
+
+def _override(
+    source: Source, parsed: Tree, overrides: Mapping[str, str]
+) -> tuple[Source, list[Diagnostic]]:
+    lets = {item.name.text: item for item in parsed.items if isinstance(item, Let)}
+    problems = []
+    for name in overrides:
+        if name not in lets:
+            close = nearest(name, lets)
+            meant = f"; did you mean `{close}`?" if close else ""
+            message = f"there is no `let` `{name}` to override{meant}"
+            problems.append(finding("N101", Span(0, 0), message))
+    text = source.text
+    for item in sorted(lets.values(), key=lambda item: -item.span.start):
+        if item.name.text in overrides:
+            start, end = item.value.span.start, item.span.end
+            text = text[:start] + overrides[item.name.text] + text[end:]
+    return replace(source, text=text), problems
+
+
+def _bind(parsed: Tree, source: Source, above: tuple[Path, ...]) -> Recipe:
+    imported: dict[str, Recipe | Import] = {}
+    for item in parsed.items:
+        if isinstance(item, Use):
+            imported[item.address.value] = _import(item, source, above)
+    return check(parsed, source.folder, imported)
+
+
+def _import(item: Use, source: Source, above: tuple[Path, ...]) -> Recipe | Import:
+    address = item.address.value
+
+    def problem(code: str, message: str) -> Import:
+        return Import("", address, item.span, item.address.span, (code, message))
+
+    path = Path(source.folder, address.removeprefix("file:"))
+    try:
+        path = path.resolve()
+    except (OSError, ValueError):
+        return problem("N109", f"`{address}` is no path")
+    if path in [other.resolve() for other in above]:
+        through = " through ".join(f"`{other.name}`" for other in reversed(above[1:]))
+        way = f" through {through}" if through else ""
+        return problem("N105", f"`{path.name}` imports itself{way}")
+    inner, found = read_source(path)
+    if has_errors(found):
+        return problem("N109", found[0].message)
+    parsed = parse(inner)
+    if parsed.tree is None:
+        line, _ = inner.line_column(parsed.diagnostics[0].span.start)
+        return problem("N109", f"{address} has a mistake on line {line}; lint it first")
+    recipe = _bind(parsed.tree, inner, (*above, path))
+    for nested in recipe.imports:
+        if nested.problem is not None:
+            return problem(*nested.problem)
+    return recipe

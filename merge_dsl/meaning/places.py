@@ -1,0 +1,123 @@
+"""An address in a recipe -> a place, and the local folder or file where it lies, if it does.
+
+In: `"zoo:emoji-vlm-en"`, `"file:models/mine"`, `"hf:org/name"`, `"open_clip:ViT-L-14/openai"`. Out: a
+`Place` and a path. Nothing is fetched, and no package is imported to find out.
+"""
+
+import importlib.util
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from merge_dsl.space.candidate import Place
+from merge_dsl.text.words import nearest, quoted
+
+Kind = Literal["model", "data"]
+SCHEMES = ("hf", "file", "zoo", "open_clip")
+HUB_NAME = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where an address leads. `problem` says why it leads nowhere, `help` what to do."""
+
+    place: Place
+    path: Path | None
+    problem: str | None = None
+    help: str | None = None
+
+
+def locate(address: str, kind: Kind, folder: Path, revision: str | None = None) -> Located:
+    """Resolve an address that stands in a recipe in `folder`."""
+    scheme, colon, rest = address.partition(":")
+    if not colon or scheme not in SCHEMES or not rest or "\0" in rest:
+        place = Place("file", address)
+        problem = f'`"{address}"` is no address'
+        example = "file:models/mine" if kind == "model" else "file:data/mine.jsonl"
+        return Located(place, None, problem, f'write "{example}", "hf:org/name" or "zoo:name"')
+    if scheme == "file":
+        return _file(rest, kind, folder)
+    if scheme == "zoo":
+        return _zoo(rest, kind)
+    place = Place(scheme, rest, revision)
+    if scheme == "open_clip":
+        return Located(place, None)
+    if not HUB_NAME.fullmatch(rest):
+        return Located(place, None, f"`{rest}` is no name on the hub", 'write "hf:org/name"')
+    return Located(place, hub_folder(rest, kind, revision))
+
+
+def zoo_folder() -> Path | None:
+    """Where the embedded models and data lie; None where `vlm` is not installed."""
+    spec = importlib.util.find_spec("vlm")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations))) / "zoo"
+
+
+def hub_folder(name: str, kind: Kind, revision: str | None = None) -> Path | None:
+    """The snapshot of a hub repository in the local cache, or None."""
+    wanted = revision or "main"
+    try:
+        repository = _hub_cache() / f"{_plural(kind)}--{name.replace('/', '--')}"
+        pointer = repository / "refs" / wanted
+        commit = pointer.read_text().strip() if pointer.is_file() else wanted
+        snapshot = repository / "snapshots" / commit
+        return snapshot if snapshot.is_dir() else None
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: this user has no home
+        return None
+
+
+def _plural(kind: Kind) -> str:
+    return "models" if kind == "model" else "datasets"
+
+
+def _hub_cache() -> Path:
+    cache = os.environ.get("HF_HUB_CACHE")
+    if cache:
+        return Path(cache).expanduser()
+    home = os.environ.get("HF_HOME")
+    return (Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface") / "hub"
+
+
+def _file(rest: str, kind: Kind, folder: Path) -> Located:
+    path = Path(os.path.normpath(folder / os.path.expanduser(rest)))
+    place = Place("file", str(path))
+    try:
+        there = path.is_dir() if kind == "model" else path.exists()
+        a_file = path.is_file()
+    except (OSError, ValueError):
+        there = a_file = False
+    if there:
+        return Located(place, path)
+    if kind == "model" and a_file:
+        return Located(place, None, f"{path} is a file; a model is a folder", "name its folder")
+    noun = "model folder" if kind == "model" else "data"
+    return Located(
+        place, None, f"no {noun} at {path}", "paths in a recipe are relative to the recipe"
+    )
+
+
+def _zoo(name: str, kind: Kind) -> Located:
+    place = Place("zoo", name)
+    zoo = zoo_folder()
+    if zoo is None:
+        return Located(place, None, "the embedded models are not installed", "install awase whole")
+    shelf = zoo / ("models" if kind == "model" else "data")
+    path = shelf / (name if kind == "model" else f"{name}.parquet")
+    try:
+        found = path.is_dir() if kind == "model" else path.is_file()
+        known = sorted(p.stem if kind == "data" else p.name for p in shelf.iterdir())
+    except (OSError, ValueError):
+        found, known = False, []
+    if found and Path(name).name == name:
+        return Located(place, path)
+    known = [entry for entry in known if not entry.startswith(".")]
+    close = nearest(name, known)
+    noun = "model" if kind == "model" else "data set"
+    help = f"did you mean `{close}`?" if close else None
+    if help is None and known:
+        help = f"the zoo has {quoted(known)}"
+    return Located(place, None, f"the zoo has no {noun} `{name}`", help)

@@ -1,0 +1,295 @@
+"""The checked recipe: what the text means, with names bound, and the place of everything in the text.
+
+In: nothing; `merge_dsl/meaning/check.py` makes it. Out: the one door through which every later stage
+goes. It is complete even where the text is wrong, so that each rule can look at all of it; only a
+recipe without errors leaves `load_recipe`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from merge_dsl.meaning.facts import Facts
+from merge_dsl.meaning.parts import PartRef
+from merge_dsl.meaning.values import Expr
+from merge_dsl.space.candidate import Place
+from merge_dsl.text.source import Span
+from merge_dsl.text.tree import Setting, Value
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A name used somewhere. `noun` is what it must name: model, data, target or let."""
+
+    noun: str
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A name given to something. `noun` as in `Reference`; it is known from offset `since` on."""
+
+    noun: str
+    name: str
+    span: Span
+    since: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """A setting as written, for the rules that judge names and kinds."""
+
+    owner: str  # "model", "data", "write", "search", or "engine cma_es"
+    name: str
+    value: Value
+    name_span: Span
+    span: Span
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    place: Place
+    folder: Path | None
+    facts: Facts | None
+    span: Span
+    name_span: Span
+    address_span: Span
+    trained_on: tuple[str, ...] = ()
+    licence: str | None = None
+    problem: tuple[str, str, str | None] | None = None  # code, message, help
+    imported: bool = False
+
+
+@dataclass(frozen=True)
+class Data:
+    name: str
+    place: Place
+    path: Path | None
+    split: str | None
+    rows: tuple[tuple[int, int], ...] | None
+    subset: str | None
+    prompt: str | None
+    span: Span
+    name_span: Span
+    address_span: Span
+    problem: tuple[str, str, str | None] | None = None
+    imported: bool = False
+
+
+@dataclass(frozen=True)
+class Per:
+    """`per 8 layers`: unit is "layers" or "part"; `count` layers share a value."""
+
+    unit: str
+    count: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class When:
+    """`when method is ties | dare_ties`."""
+
+    name: str
+    options: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Let:
+    name: str
+    value: Expr
+    per: Per | None
+    other_clauses: tuple[Span, ...]  # `at` and `when`, which a let cannot have
+    span: Span
+    name_span: Span
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One line of settings inside a blend."""
+
+    name: str
+    value: Expr
+    per: Per | None
+    at: tuple[PartRef, ...] | None
+    when: tuple[When, ...]
+    span: Span
+    name_span: Span
+
+
+@dataclass(frozen=True)
+class OriginRef:
+    """`llava.language`. `part` is None where the model has no such part."""
+
+    model: str
+    part: PartRef | None
+    whole: bool  # no part is named
+    span: Span
+
+
+@dataclass(frozen=True)
+class KeepLine:
+    parts: tuple[PartRef, ...]
+    origin: OriginRef
+    span: Span
+
+
+@dataclass(frozen=True)
+class MethodRef:
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Take:
+    origin: OriginRef
+    settings: tuple[Assignment, ...]
+    has_block: bool
+    span: Span
+
+
+@dataclass(frozen=True)
+class EachBlock:
+    settings: tuple[Assignment, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class BlendLine:
+    parts: tuple[PartRef, ...]
+    methods: tuple[MethodRef, ...]  # several where the method is a choice
+    method_span: Span  # of the call, or of the choice
+    seed: int | None
+    arguments: tuple[tuple[str | None, Value, Span], ...]
+    bases: tuple[OriginRef, ...]
+    shared: tuple[Assignment, ...]
+    eaches: tuple[EachBlock, ...]
+    takes: tuple[Take, ...]
+    span: Span
+
+    @property
+    def base(self) -> OriginRef | None:
+        """The base; where several are written the later line wins."""
+        return self.bases[-1] if self.bases else None
+
+
+@dataclass(frozen=True)
+class Merge:
+    name: str
+    lines: tuple[KeepLine | BlendLine, ...]
+    requires: tuple[Span, ...]
+    span: Span
+    name_span: Span
+
+
+@dataclass(frozen=True)
+class Route:
+    """Read and checked for names; not run yet."""
+
+    name: str
+    origins: tuple[OriginRef, ...]
+    holes: int
+    span: Span
+    name_span: Span
+
+
+@dataclass(frozen=True)
+class Term:
+    factor: float
+    metric: str
+    settings: Mapping[str, str]
+    data: str
+    span: Span
+    metric_span: Span
+    arguments: tuple[tuple[str | None, Value, Span], ...] = ()
+
+
+@dataclass(frozen=True)
+class Objective:
+    terms: tuple[Term, ...]
+    maximize: bool
+    span: Span
+
+
+@dataclass(frozen=True)
+class Engine:
+    name: str
+    settings: Mapping[str, float | int | str]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop, whichever comes first."""
+
+    trials: int | None = None
+    generations: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    target: str
+    objectives: tuple[Objective, ...]
+    engine: Engine
+    budget: Budget
+    seed: int | None
+    pick: str | None
+    requires: tuple[Span, ...]
+    span: Span
+    target_span: Span
+    pick_span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    target: str
+    terms: tuple[Term, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Write:
+    target: str
+    path: str
+    dtype: str | None
+    shard: int | None  # bytes
+    span: Span
+
+
+@dataclass(frozen=True)
+class Import:
+    """`use "common/coco.merge" as coco`. `problem` says why it could not be read."""
+
+    name: str
+    address: str
+    span: Span
+    address_span: Span
+    problem: tuple[str, str] | None = None  # code, message
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe. Dictionaries are in the order of the text; imported names are `coco.name`."""
+
+    name: str
+    folder: Path
+    models: dict[str, Model] = field(default_factory=dict)
+    data: dict[str, Data] = field(default_factory=dict)
+    lets: dict[str, Let] = field(default_factory=dict)
+    merges: dict[str, Merge] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
+    searches: tuple[Search, ...] = ()
+    reports: tuple[Report, ...] = ()
+    writes: tuple[Write, ...] = ()
+    imports: tuple[Import, ...] = ()
+    definitions: tuple[Definition, ...] = ()
+    references: tuple[Reference, ...] = ()
+    written: tuple[Written, ...] = ()
+    route_settings: tuple[Setting, ...] = ()
+
+    def search_of(self, target: str) -> Search | None:
+        """The search of a target, or None."""
+        return next((search for search in self.searches if search.target == target), None)

@@ -1,0 +1,196 @@
+"""Values of settings as they are meant: constants, names, holes, arithmetic, one value a group.
+
+In: value nodes of the tree. Out: `Expr`. Nothing is judged here: what makes no sense becomes a
+`Strange`, which `merge_dsl/rules/kinds.py` reports.
+"""
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from merge_dsl.space.candidate import Value
+from merge_dsl.text import tree
+from merge_dsl.text.source import Span
+
+
+@dataclass(frozen=True)
+class Const:
+    value: Value
+    span: Span
+
+
+@dataclass(frozen=True)
+class Word:
+    """A bare name that is no `let`: the option of a choice, or a mistake."""
+
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class LetRef:
+    """A name refers to one draw: every use of a `let` is the same value."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class Draw:
+    """A hole. `low` and `high` are 0 and the last index for a choice or a flag."""
+
+    kind: str  # "real" | "int" | "choice" | "flag"
+    span: Span
+    bounds: Span
+    low: float = 0.0
+    high: float = 1.0
+    log: bool = False
+    step: float | None = None
+    start: float | None = None
+    options: tuple[Value, ...] = ()
+    bare: bool = False  # written `1..3`: neither `int 1..3` nor `1.0..3.0`
+
+
+@dataclass(frozen=True)
+class Operation:
+    operator: str
+    left: "Expr"
+    right: "Expr"
+    span: Span
+
+
+@dataclass(frozen=True)
+class Series:
+    """One value for each group of a `per` clause."""
+
+    items: tuple["Expr", ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Strange:
+    """Something that is no value of a setting; `what` names it."""
+
+    what: str
+    span: Span
+
+
+Expr = Const | Word | LetRef | Draw | Operation | Series | Strange
+
+TRUTH = {"true": True, "false": False}
+
+
+def meant(node: tree.Value, lets: Container[str]) -> Expr:
+    """What a value node means where these names are defined."""
+    if isinstance(node, tree.Number):
+        return Const(node.value, node.span)
+    if isinstance(node, tree.Text):
+        return Const(node.value, node.span)
+    if isinstance(node, tree.Call):
+        return _named(node, lets)
+    if isinstance(node, tree.Arithmetic):
+        left, right = meant(node.left, lets), meant(node.right, lets)
+        return Operation(node.operator, left, right, node.span)
+    if isinstance(node, tree.Flag):
+        return Draw("flag", node.span, node.span, options=(False, True))
+    if isinstance(node, tree.Choice):
+        return _choice(node)
+    if isinstance(node, tree.Range):
+        return _range(node)
+    if isinstance(node, tree.Series):
+        return Series(tuple(meant(item, lets) for item in node.items), node.span)
+    return Strange(_what(node), node.span)
+
+
+def constant(node: tree.Value) -> float | None:
+    """The number that a node without names is, or None."""
+    if isinstance(node, tree.Number):
+        return float(node.value)
+    if isinstance(node, tree.Arithmetic):
+        left, right = constant(node.left), constant(node.right)
+        if left is None or right is None:
+            return None
+        return calculate(node.operator, left, right)
+    return None
+
+
+def calculate(operator: str, left: float, right: float) -> float | None:
+    """One step of arithmetic; None where it has no result."""
+    try:
+        if operator == "+":
+            return left + right
+        if operator == "-":
+            return left - right
+        return left * right if operator == "*" else left / right
+    except (ZeroDivisionError, OverflowError):
+        return None
+
+
+def draws(expr: Expr) -> list[Draw]:
+    """The holes of a value, in the order in which they are written."""
+    if isinstance(expr, Draw):
+        return [expr]
+    if isinstance(expr, Series):
+        return [hole for item in expr.items for hole in draws(item)]
+    if isinstance(expr, Operation):
+        return draws(expr.left) + draws(expr.right)
+    return []
+
+
+def references(expr: Expr) -> list[LetRef]:
+    """The names that a value uses."""
+    if isinstance(expr, LetRef):
+        return [expr]
+    if isinstance(expr, Series):
+        return [ref for item in expr.items for ref in references(item)]
+    if isinstance(expr, Operation):
+        return references(expr.left) + references(expr.right)
+    return []
+
+
+def _named(node: tree.Call, lets: Container[str]) -> Expr:
+    name = node.path.dotted
+    if node.arguments is not None or node.path.slices is not None:
+        return Strange(f"`{name}(…)`" if node.arguments is not None else "a layer", node.span)
+    if name in TRUTH:
+        return Const(TRUTH[name], node.span)
+    return LetRef(name, node.span) if name in lets else Word(name, node.span)
+
+
+def _choice(node: tree.Choice) -> Expr:
+    options: list[Value] = []
+    for option in node.options:
+        value = meant(option, ())
+        if isinstance(value, Const):
+            options.append(value.value)
+        elif isinstance(value, Word):
+            options.append(value.text)
+        else:
+            return Strange("a choice of something that is neither a number nor a word", node.span)
+    return Draw("choice", node.span, node.span, high=len(options) - 1.0, options=tuple(options))
+
+
+def _range(node: tree.Range) -> Expr:
+    low, high = constant(node.low), constant(node.high)
+    if low is None or high is None:
+        return Strange("a range whose ends are not plain numbers", node.span)
+    numbers = [end for end in (node.low, node.high) if isinstance(end, tree.Number)]
+    bare = len(numbers) == 2 and all(isinstance(number.value, int) for number in numbers)
+    return Draw(
+        "int" if node.whole else "real",
+        node.span,
+        node.bounds,
+        low,
+        high,
+        node.log,
+        float(node.step.value) if node.step else None,
+        float(node.start.value) if node.start else None,
+        bare=bare and not node.whole,
+    )
+
+
+def _what(node: tree.Value) -> str:
+    if isinstance(node, tree.Quantity):
+        return f"`{node.amount:g}{node.unit}`"
+    if isinstance(node, tree.Count):
+        return f"a count of {node.unit.text}"
+    return "a list of limits"

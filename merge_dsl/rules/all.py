@@ -1,0 +1,58 @@
+"""Every rule, in one list that can be read.
+
+In: a recipe, right or wrong, and its text. Out: what is wrong with it, by place.
+"""
+
+from collections.abc import Callable, Iterator
+
+from merge_dsl.rules import cost, data, kinds, models, names, not_yet, space, vision
+from merge_dsl.rules.checked import Checked
+from merge_dsl.text.diagnostics import Diagnostic, has_errors, in_order
+
+Rule = Callable[[Checked], Iterator[Diagnostic]]
+
+FIRST: tuple[Rule, ...] = (
+    names.unknown_names,
+    names.unknown_parts,
+    names.loose_words,
+    names.defined_twice,
+    names.methods,
+    names.metrics,
+    names.settings,
+    names.blend_settings,
+    names.files,
+    names.imports,
+    kinds.bases,
+    kinds.blend_values,
+    kinds.settings,
+    kinds.metric_settings,
+    kinds.parts_of_origins,
+    space.ranges,
+    models.shapes,
+    models.layers,
+    models.vocabularies,
+    models.base_again,
+    models.missing_parts,
+    models.unknown_models,
+    vision.origins,
+    data.disjoint,
+    data.reported,
+    cost.seeds,
+    not_yet.later,
+)
+# Each later stage needs what the one before it has checked: names and kinds, then groups.
+STAGES: tuple[tuple[Rule, ...], ...] = (
+    FIRST,
+    (models.groups, space.lists),
+    (names.unused_models, space.searches),
+)
+
+
+def run_rules(checked: Checked) -> tuple[Diagnostic, ...]:
+    """Run every rule that this recipe is sound enough for."""
+    found: list[Diagnostic] = []
+    for stage in STAGES:
+        found += [diagnostic for rule in stage for diagnostic in rule(checked)]
+        if has_errors(found):
+            break
+    return in_order(found)

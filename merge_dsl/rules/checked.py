@@ -1,0 +1,44 @@
+"""What a rule is given, and what several rules ask of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from merge_dsl.meaning.recipe import Assignment, BlendLine, Merge, Recipe
+from merge_dsl.meaning.values import Draw, draws
+from merge_dsl.space.resolve import assignments_of
+from merge_dsl.text.source import Source, Span
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A recipe, which may be wrong, and its text."""
+
+    source: Source
+    recipe: Recipe
+
+    def line(self, span: Span) -> int:
+        """The number of the line on which something stands."""
+        return self.source.line_column(span.start)[0]
+
+
+def blends(recipe: Recipe) -> Iterator[tuple[Merge, int, BlendLine]]:
+    """Every blend of a recipe, with its merge and the number of its line there."""
+    for merge in recipe.merges.values():
+        for number, line in enumerate(merge.lines):
+            if isinstance(line, BlendLine):
+                yield merge, number, line
+
+
+def assignments(recipe: Recipe) -> Iterator[tuple[BlendLine, Assignment]]:
+    """Every line of settings of every blend."""
+    for _, _, line in blends(recipe):
+        for assignment in assignments_of(line):
+            yield line, assignment
+
+
+def all_draws(recipe: Recipe) -> Iterator[Draw]:
+    """Every hole of every `let` and every blend."""
+    for let in recipe.lets.values():
+        yield from draws(let.value)
+    for _, assignment in assignments(recipe):
+        yield from draws(assignment.value)

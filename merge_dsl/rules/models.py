@@ -1,0 +1,201 @@
+"""M: what configs and headers say about whether these models can be blended."""
+
+from collections.abc import Iterator
+
+from merge_dsl.meaning.facts import Facts
+from merge_dsl.meaning.parts import STACKS, PartRef, leaves
+from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Per
+from merge_dsl.rules.checked import Checked, blends
+from merge_dsl.space.layout import origins_of
+from merge_dsl.space.resolve import assignments_of, frame_of
+from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
+from merge_dsl.text.source import Span
+
+SHAPES = {
+    "language": ("hidden", "intermediate", "heads", "layers"),
+    "vision": ("vision_hidden", "vision_intermediate", "vision_heads", "vision_layers"),
+}
+SPOKEN = {
+    "hidden": "hidden size {}",
+    "intermediate": "intermediate size {}",
+    "heads": "{} attention heads",
+    "layers": "{} layers",
+}
+
+
+def shapes(checked: Checked) -> Iterator[Diagnostic]:
+    """M401, M407, M408: what is blended has one shape and one notion of position."""
+    for _, _, line in blends(checked.recipe):
+        touched = {leaf.partition(".")[0] for part in line.parts for leaf in leaves(part)}
+        for stack in STACKS:
+            if stack in touched:
+                yield from _against_first(checked, line, stack)
+
+
+def _against_first(checked: Checked, line: BlendLine, stack: str) -> Iterator[Diagnostic]:
+    first: dict[str, tuple[str, float]] = {}  # field -> (model, value)
+    layered = any(f"{stack}.layers" in leaves(part) for part in line.parts)
+    for origin, facts in _known(checked, origins_of(line)):
+        for field in (*SHAPES[stack], *(("kv_heads", "rope_theta") if stack == "language" else ())):
+            if field not in SHAPES[stack][:1] and not layered:
+                continue  # an embedding has a width, and nothing else of a layer
+            value = getattr(facts, field)
+            if value is None:
+                continue
+            other, expected = first.setdefault(field, (origin.model, value))
+            if value == expected:
+                continue
+            yield _differs(field, (other, expected), (origin.model, value), origin.span)
+            break
+
+
+def _differs(
+    field: str, first: tuple[str, float], second: tuple[str, float], span: Span
+) -> Diagnostic:
+    if field == "kv_heads":
+        message = f"{first[1]} key-value heads (`{first[0]}`) against {second[1]} (`{second[0]}`)"
+        return finding("M407", span, message, "these layers cannot be blended")
+    if field == "rope_theta":
+        message = (
+            f"rope_theta {first[1]:.0f} (`{first[0]}`) against {second[1]:.0f} (`{second[0]}`)"
+        )
+        help = "the same tensors mean different positions; the result has the host's"
+        return finding("M408", span, message, help)
+    spoken = SPOKEN[field.removeprefix("vision_")].format(first[1])
+    message = f"{spoken} (`{first[0]}`) against {second[1]} (`{second[0]}`)"
+    return finding("M401", span, f"{message}: these parts cannot be blended")
+
+
+def layers(checked: Checked) -> Iterator[Diagnostic]:
+    """M402: a layer that a recipe names must exist; both ends of a range count."""
+    for merge in checked.recipe.merges.values():
+        for line in merge.lines:
+            for part in line.parts:
+                for origin, facts in _known(checked, origins_of(line)):
+                    yield from _past_end(part, origin, facts)
+        for part, line in _at_parts(merge):
+            for origin, facts in _known(checked, origins_of(line))[:1]:
+                yield from _past_end(part, origin, facts, line)
+    for route in checked.recipe.routes.values():
+        for origin, facts in _known(checked, route.origins):
+            if origin.part is not None:
+                yield from _past_end(origin.part, origin, facts)
+
+
+def _at_parts(merge: Merge) -> Iterator[tuple[PartRef, BlendLine]]:
+    for line in merge.lines:
+        if isinstance(line, BlendLine):
+            for assignment in assignments_of(line):
+                for part in assignment.at or ():
+                    yield part, line
+
+
+def _past_end(
+    part: PartRef, origin: OriginRef, facts: Facts, line: BlendLine | None = None
+) -> Iterator[Diagnostic]:
+    named = leaves(part)
+    if part.text == "layers" and line is not None:
+        named = tuple(leaf for p in line.parts for leaf in leaves(p))
+    for stack in STACKS:
+        height = facts.height(stack)
+        if f"{stack}.layers" not in named or height is None or part.slices is None:
+            continue
+        for (low, high), span in zip(part.slices, part.slice_spans, strict=True):
+            if low > high:
+                message = "this range of layers runs backwards"
+                yield finding("X301", span, message, None, Fix(span, f"{high}..{low}"))
+            elif high >= height:
+                message = f"`{origin.model}` has layers 0..{height - 1}; there is no layer {high}"
+                last = f"{low}..{height - 1}" if low < height - 1 else f"{height - 1}"
+                fix = Fix(span, last, safe=False)
+                yield finding("M402", span, message, "both ends count", fix)
+
+
+def groups(checked: Checked) -> Iterator[Diagnostic]:
+    """M403: groups that do not come out even."""
+    for merge in checked.recipe.merges.values():
+        frame = frame_of(checked.recipe, merge)
+        lines: list[tuple[Per | None, int]] = [
+            (a.per, a.span.start)
+            for line in merge.lines
+            if isinstance(line, BlendLine)
+            for a in assignments_of(line)
+        ]
+        lines += [(let.per, let.span.start) for let in checked.recipe.lets.values()]
+        for per, start in lines:
+            grouping = frame.groupings.get(start)
+            if per is None or per.unit != "layers" or per.count < 2 or grouping is None:
+                continue
+            for stack in STACKS:
+                members = [u for u in grouping.index if u.startswith(f"{stack}.layers.")]
+                left = len(members) % per.count
+                if left:
+                    message = f"{len(members)} layers in groups of {per.count}"
+                    yield finding("M403", per.span, f"{message}: the last group has {left}")
+
+
+def vocabularies(checked: Checked) -> Iterator[Diagnostic]:
+    """M405, M406: embeddings and heads are blended only where they are of one kind."""
+    for _, _, line in blends(checked.recipe):
+        named = {leaf for part in line.parts for leaf in leaves(part)}
+        if not named & {"language.embed", "language.head"}:
+            continue
+        known = _known(checked, origins_of(line))
+        for field, code, spoken in (("vocab", "M405", "tokens"), ("tied", "M406", "")):
+            values = [(o, v) for o, f in known if (v := getattr(f, field)) is not None]
+            for origin, value in values[1:]:
+                if value == values[0][1]:
+                    continue
+                first = values[0][0].model
+                if code == "M405":
+                    message = (
+                        f"{values[0][1]} {spoken} (`{first}`) against {value} (`{origin.model}`)"
+                    )
+                    help = "keep `embed` and `head` from one of them"
+                else:
+                    ties, unties = (first, origin.model) if not value else (origin.model, first)
+                    message = f"`{ties}` ties head to embed, `{unties}` does not"
+                    help = "keep `embed` and `head` from one of them"
+                yield finding(code, origin.span, message, help)
+                break
+
+
+def base_again(checked: Checked) -> Iterator[Diagnostic]:
+    """M409: the difference of a model to itself is zero."""
+    for _, _, line in blends(checked.recipe):
+        for take in line.takes:
+            if line.base is not None and take.origin.model == line.base.model:
+                message = f"`{take.origin.model}` is base and ingredient"
+                help = "its difference to itself is zero"
+                yield finding("M409", take.origin.span, message, help)
+
+
+def missing_parts(checked: Checked) -> Iterator[Diagnostic]:
+    """M412: a model cannot give a part that it does not have."""
+    for merge in checked.recipe.merges.values():
+        for line in merge.lines:
+            tops = dict.fromkeys(leaf.partition(".")[0] for p in line.parts for leaf in leaves(p))
+            for origin, facts in _known(checked, origins_of(line)):
+                for top in tops:
+                    if not facts.has(top):
+                        article = "projector" if top == "projector" else f"{top} part"
+                        message = f"`{origin.model}` has no {article}"
+                        yield finding("M412", origin.span, message)
+
+
+def unknown_models(checked: Checked) -> Iterator[Diagnostic]:
+    """M410: a model that is neither here nor in the table; most checks are silent about it."""
+    used = {ref.name for ref in checked.recipe.references}
+    for model in checked.recipe.models.values():
+        if model.facts is None and model.problem is None and model.name in used:
+            message = f"nothing is known of `{model.place}` until it is downloaded"
+            yield finding("M410", model.address_span, message)
+
+
+def _known(checked: Checked, origins: tuple[OriginRef, ...]) -> list[tuple[OriginRef, Facts]]:
+    found = []
+    for origin in origins:
+        model = checked.recipe.models.get(origin.model)
+        if model is not None and model.facts is not None:
+            found.append((origin, model.facts))
+    return found

@@ -1,0 +1,83 @@
+"""N199: what is read and checked, but cannot be run by this version.
+
+A note where a recipe is only linted; an error where a command must run it (`not_yet`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from merge_dsl.meaning import engines
+from merge_dsl.meaning.recipe import BlendLine, Merge, Recipe, Search
+from merge_dsl.rules.checked import Checked
+from merge_dsl.space.layout import origins_of
+from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
+from merge_dsl.text.source import Span
+
+
+def later(checked: Checked) -> Iterator[Diagnostic]:
+    """N199 as notes, for `lint`."""
+    recipe = checked.recipe
+    for target in (*recipe.merges, *recipe.routes):
+        for diagnostic in not_yet(recipe, target):
+            if diagnostic.code == "N199":
+                yield replace(diagnostic, severity=Severity.NOTE)
+
+
+def not_yet(recipe: Recipe, target: str) -> list[Diagnostic]:
+    """Why `target` cannot be run, as errors; empty where it can."""
+    found: list[Diagnostic] = []
+    if target in recipe.routes:
+        found.append(_later(recipe.routes[target].name_span, "`route`"))
+    if target in recipe.merges:
+        found += _merge(recipe, recipe.merges[target])
+    searches = [search for search in recipe.searches if search.target == target]
+    for search in searches:
+        found += _search(search)
+    for search in searches[1:]:
+        found.append(_later(search.target_span, f"a second search of `{target}`"))
+    for report in recipe.reports:
+        if report.target == target:
+            for term in report.terms:
+                if term.metric in engines.PLANNED_METRICS:
+                    found.append(_later(term.metric_span, f"the metric `{term.metric}`"))
+    return found
+
+
+def _later(span: Span, what: str) -> Diagnostic:
+    message = f"{what} is read, but this version cannot run it yet"
+    return finding("N199", span, message, severity=Severity.ERROR)
+
+
+def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
+    for span in merge.requires:
+        yield _later(span, "`require`")
+    for line in merge.lines:
+        for origin in origins_of(line):
+            model = recipe.models.get(origin.model)
+            if model is not None and model.place.scheme == "open_clip":
+                yield _later(model.address_span, "an open_clip tower")
+            elif model is not None and model.facts is None and model.problem is None:
+                message = f"nothing is known of `{model.place}`: it is not downloaded"
+                help = "download it, or name a folder with `file:`"
+                yield finding("M410", model.address_span, message, help, severity=Severity.ERROR)
+        if isinstance(line, BlendLine):
+            if len(line.methods) > 1:
+                yield _later(line.method_span, "a choice of methods")
+            for method in line.methods:
+                if method.name in engines.PLANNED_METHODS:
+                    yield _later(method.span, f"the method `{method.name}`")
+
+
+def _search(search: Search) -> Iterator[Diagnostic]:
+    for objective in search.objectives[1:]:
+        yield _later(objective.span, "a second objective")
+    for objective in search.objectives:
+        for term in objective.terms:
+            if term.metric in engines.PLANNED_METRICS:
+                yield _later(term.metric_span, f"the metric `{term.metric}`")
+    if search.engine.name in engines.PLANNED_ENGINES:
+        yield _later(search.engine.span, f"`{search.engine.name}`")
+    if search.pick_span is not None:
+        yield _later(search.pick_span, "`pick`")
+    for span in search.requires:
+        yield _later(span, "`require`")

@@ -1,0 +1,109 @@
+"""X: ranges that cannot be drawn from, and spaces that cannot be searched."""
+
+import math
+from collections.abc import Iterator
+
+from merge_dsl.meaning.recipe import Assignment, BlendLine, Let
+from merge_dsl.meaning.values import Draw, Series
+from merge_dsl.rules.checked import Checked, all_draws
+from merge_dsl.space.compile import compile_space
+from merge_dsl.space.estimate import trials_of
+from merge_dsl.space.resolve import SpaceError, assignments_of, frame_of
+from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
+from merge_dsl.text.words import counted
+
+
+def ranges(checked: Checked) -> Iterator[Diagnostic]:
+    """X301 to X304, X311: each hole by itself."""
+    for draw in all_draws(checked.recipe):
+        if not draw.options:
+            yield from _range(checked, draw)
+
+
+def _range(checked: Checked, draw: Draw) -> Iterator[Diagnostic]:
+    written = checked.source.slice(draw.bounds)
+    low, high = draw.low, draw.high
+    left, _, right = (end.strip() for end in written.partition(".."))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        yield finding("K204", draw.bounds, "an end of this range is too large")
+        return
+    if draw.bare:
+        message = f"`{written}`: whole numbers, or everything between them?"
+        help = f"write `int {left}..{right}` or `{left}.0..{right}.0`"
+        fix = Fix(draw.bounds, f"{left}.0..{right}.0", safe=False)
+        yield finding("X303", draw.bounds, message, help, fix)
+        return
+    if low > high:
+        fix = Fix(draw.bounds, f"{right}..{left}")
+        message = "this range runs backwards"
+        yield finding("X301", draw.bounds, message, f"write {right}..{left}", fix)
+        return
+    if low == high:
+        message = "both ends are the same, so nothing varies"
+        fix = Fix(draw.span, left)
+        yield finding("X301", draw.bounds, message, f"write {left} alone", fix)
+        return
+    if draw.kind == "int" and not (low.is_integer() and high.is_integer()):
+        yield finding("K205", draw.bounds, "an `int` range has whole ends")
+    if draw.start is not None and not low <= draw.start <= high:
+        message = f"start {draw.start:g} lies outside {written}"
+        yield finding("X302", draw.span, message)
+    if draw.log and low <= 0:
+        message = "a log range cannot touch zero"
+        yield finding("X304", draw.bounds, message, "start it above zero, such as 0.001")
+    yield from _step(draw)
+
+
+def _step(draw: Draw) -> Iterator[Diagnostic]:
+    if draw.step is None:
+        return
+    if draw.log:
+        yield finding("X311", draw.span, "a log range has no equal steps", "remove `step` or `log`")
+    elif not 0 < draw.step <= draw.high - draw.low:
+        message = f"a step of {draw.step:g} does not fit between the ends"
+        yield finding("X311", draw.span, message)
+    elif draw.kind == "int" and not draw.step.is_integer():
+        yield finding("X311", draw.span, "steps of an `int` range are whole")
+
+
+def lists(checked: Checked) -> Iterator[Diagnostic]:
+    """K208: a list has one value for each group."""
+    recipe = checked.recipe
+    for merge in recipe.merges.values():
+        frame = frame_of(recipe, merge)
+        if not frame.layout.counts:
+            continue
+        lines: list[Assignment | Let] = [*recipe.lets.values()]
+        for blend in merge.lines:
+            lines += assignments_of(blend) if isinstance(blend, BlendLine) else ()
+        for line in lines:
+            grouping = frame.groupings.get(line.span.start)
+            if not isinstance(line.value, Series) or line.per is None or grouping is None:
+                continue
+            groups = len(grouping.groups)
+            if groups and len(line.value.items) != groups:
+                values = counted(len(line.value.items), "value")
+                message = f"this list has {values} for {counted(groups, 'group')}"
+                yield finding("K208", line.value.span, message)
+
+
+def searches(checked: Checked) -> Iterator[Diagnostic]:
+    """X305, X306: something varies, and the budget suffices for it."""
+    for search in checked.recipe.searches:
+        if search.target not in checked.recipe.merges:
+            continue
+        try:
+            space = compile_space(checked.recipe, search.target)
+        except SpaceError:
+            continue  # nobody knows how many layers there are
+        size = len(space.genes)
+        if size == 0:
+            message = f"`search {search.target}`, but nothing in `{search.target}` varies"
+            help = "write a range, such as `weight = 0.0..1.0`"
+            yield finding("X305", search.target_span, message, help)
+            continue
+        trials = trials_of(search, size)
+        if trials is not None and trials < 3 * size:
+            message = f"{size} dimensions and {trials} trials: fewer than three trials for each"
+            help = "widen the groups (`per 8 layers`), or raise the budget"
+            yield finding("X306", search.target_span, message, help)

@@ -1,0 +1,103 @@
+"""V: a result that can see, speak, and has every part once."""
+
+from collections.abc import Iterator
+
+from merge_dsl.meaning.facts import Facts
+from merge_dsl.meaning.parts import ORDER, leaf_of, leaves
+from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge
+from merge_dsl.rules.checked import Checked
+from merge_dsl.space.layout import Layout, layout_of
+from merge_dsl.text.diagnostics import Diagnostic, finding
+from merge_dsl.text.words import quoted
+
+LANGUAGE = ("language.embed", "language.layers", "language.norm", "language.head")
+VISION = ("vision.embed", "vision.layers")  # not every tower ends with a norm
+SPOKEN = {"language.embed": "embed", "language.head": "head"}
+
+
+def origins(checked: Checked) -> Iterator[Diagnostic]:
+    """V501: every part of the result has an origin."""
+    for merge in checked.recipe.merges.values():
+        if not merge.lines:
+            yield finding(
+                "V501", merge.name_span, f"`{merge.name}` is empty", "add `keep … from …`"
+            )
+            continue
+        named = {leaf for line in merge.lines for part in line.parts for leaf in leaves(part)}
+        missing = [leaf for leaf in required(checked, merge) if leaf not in named]
+        layout = layout_of(checked.recipe, merge)
+        for name in _spoken(missing) + _holes_in_stacks(layout, missing):
+            host = _host(merge)
+            help = f"add `keep {name} from {host}`" if host else f"add `keep {name} from …`"
+            message = f"nothing says where {quoted([name])} comes from"
+            yield finding("V501", merge.name_span, message, help)
+
+
+def required(checked: Checked, merge: Merge) -> tuple[str, ...]:
+    """The leaves that the result must have: those of the model whose projector, else embed, it has."""
+    facts = _host_facts(checked, merge)
+    named = {leaf for line in merge.lines for part in line.parts for leaf in leaves(part)}
+    if facts is None:
+        sees = bool(named & {"projector", "vision.embed", "vision.layers"})
+        facts = Facts(sees=sees)
+    wanted: list[str] = []
+    if facts.sees:
+        wanted += VISION
+    if facts.sees and facts.speaks:
+        wanted.append("projector")
+    if facts.speaks:
+        wanted += [leaf for leaf in LANGUAGE if leaf != "language.head" or not facts.tied]
+    return tuple(leaf for leaf in ORDER if leaf in wanted)
+
+
+def _host(merge: Merge) -> str | None:
+    for leaf in ("projector", "language.embed", "vision.embed"):
+        for line in reversed(merge.lines):
+            if any(leaf in leaves(part) for part in line.parts):
+                return _first_model(line)
+    return _first_model(merge.lines[0]) if merge.lines else None
+
+
+def _first_model(line: KeepLine | BlendLine) -> str | None:
+    if isinstance(line, KeepLine):
+        return line.origin.model
+    if line.base is not None:
+        return line.base.model
+    return line.takes[0].origin.model if line.takes else None
+
+
+def _host_facts(checked: Checked, merge: Merge) -> Facts | None:
+    host = _host(merge)
+    model = checked.recipe.models.get(host) if host else None
+    return model.facts if model else None
+
+
+def _spoken(missing: list[str]) -> list[str]:
+    names = []
+    if set(VISION) <= set(missing):
+        names.append("vision")
+        missing = [leaf for leaf in missing if leaf not in VISION]
+    if "language.head" in missing:
+        missing = [leaf for leaf in missing if leaf != "language.norm"]
+    return names + [SPOKEN.get(leaf, leaf) for leaf in missing]
+
+
+def _holes_in_stacks(layout: Layout, missing: list[str]) -> list[str]:
+    names = []
+    for stack, height in layout.counts.items():
+        leaf = f"{stack}.layers"
+        numbers = {int(u.rpartition(".")[2]) for u in layout.covered if leaf_of(u) == leaf}
+        left = sorted(set(range(height)) - numbers)
+        if numbers and left and leaf not in missing:
+            names.append(f"{leaf}[{', '.join(_runs(left))}]")
+    return names
+
+
+def _runs(numbers: list[int]) -> list[str]:
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [f"{run[0]}..{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs]

@@ -1,0 +1,142 @@
+"""Space + values -> candidate.
+
+In: one value for each gene, and the seed of the run. Out: a `Candidate`: for each blend and setting one
+value a unit, defaults written out, every unit in exactly one keep or blend.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from merge_dsl.meaning.methods import METHODS, Setting
+from merge_dsl.meaning.recipe import BlendLine, KeepLine, OriginRef, Recipe
+from merge_dsl.meaning.values import Draw
+from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin, Place, Value
+from merge_dsl.space.compile import Space, method_hole
+from merge_dsl.space.layout import origins_of
+from merge_dsl.space.resolve import SHARED, Look, Slot, SpaceError, deciding, holds, value_at
+
+
+def fill(space: Space, values: Sequence[Value], seed: int) -> Candidate:
+    """The candidate at these values. `seed` decides the random masks that the recipe does not."""
+    frame = space.frame
+    keeps, blends, used = [], [], set()
+    for number, line in enumerate(frame.merge.lines):
+        units = frame.layout.won[number]
+        if not units:
+            continue
+        used |= {origin.model for origin in origins_of(line)}
+        if isinstance(line, KeepLine):
+            keeps.append(Keep(units, _origin(line.origin)))
+        else:
+            blends.append(_blend(space, values, seed, number, line))
+    models: dict[str, Place] = {
+        name: model.place for name, model in space.recipe.models.items() if name in used
+    }
+    return Candidate(frame.merge.name, models, tuple(keeps), tuple(blends))
+
+
+def method_of(space: Space, values: Sequence[Value], line: BlendLine) -> str:
+    """The method of a blend, which may be a gene."""
+    if len(line.methods) == 1:
+        return line.methods[0].name
+    hole = method_hole(line)
+    return str(_look(space, values)(hole.slot, hole.draw))
+
+
+def mask_seed(space: Space, values: Sequence[Value], seed: int, number: int) -> int:
+    """The seed of a blend's masks where the recipe gives none: of the run, the values, the line."""
+    text = json.dumps([seed, list(values), number], ensure_ascii=False)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+
+
+def seed_of(
+    space: Space, values: Sequence[Value], seed: int, number: int, line: BlendLine
+) -> int | None:
+    """The seed that a blend's masks have; None where its method draws none."""
+    if not METHODS[method_of(space, values, line)].random:
+        return None
+    return line.seed if line.seed is not None else mask_seed(space, values, seed, number)
+
+
+def _look(space: Space, values: Sequence[Value]) -> Look:
+    if len(values) != len(space.genes):
+        raise SpaceError(f"{len(space.genes)} genes and {len(values)} values")
+    table = dict(zip(space.slots, values, strict=True))
+
+    def look(slot: Slot, draw: Draw) -> Value:
+        return table[slot]
+
+    return look
+
+
+def _blend(space: Space, values: Sequence[Value], seed: int, number: int, line: BlendLine) -> Blend:
+    method = method_of(space, values, line)
+    signature = METHODS[method]
+
+    def dense(owner: int, name: str, setting: Setting) -> tuple[Value, ...]:
+        units = space.frame.layout.won[number]
+        look = _look(space, values)
+        return tuple(
+            _setting(space, line, owner, name, setting, unit, method, look) for unit in units
+        )
+
+    def settings(owner: int, scope: str) -> dict[str, tuple[Value, ...]]:
+        return {
+            name: dense(owner, name, setting)
+            for name, setting in signature.settings.items()
+            if setting.scope == scope
+        }
+
+    return Blend(
+        units=space.frame.layout.won[number],
+        method=method,
+        base=_origin(line.base) if line.base and signature.base == "required" else None,
+        ingredients=tuple(
+            Ingredient(_origin(take.origin), settings(owner, "ingredient"))
+            for owner, take in enumerate(line.takes)
+        ),
+        settings=settings(SHARED, "shared"),
+        seed=seed_of(space, values, seed, number, line),
+    )
+
+
+def _setting(
+    space: Space,
+    line: BlendLine,
+    owner: int,
+    name: str,
+    setting: Setting,
+    unit: str,
+    method: str,
+    look: Look,
+) -> Value:
+    frame = space.frame
+    for assignment, drawn_for in deciding(frame, line, owner, name, unit):
+        if all(holds(frame, when, method, unit, look) for when in assignment.when):
+            home = assignment.span.start
+            value = value_at(frame, assignment.value, home, drawn_for, unit, look)
+            return _as(setting, value, name)
+    if setting.default is None:
+        raise SpaceError(f"`{name}` has no default and is not given at {unit}")
+    return setting.default
+
+
+def _as(setting: Setting, value: Value, name: str) -> Value:
+    """A value as its setting's kind, so that 1 and 1.0 are one candidate."""
+    if setting.kind == "flag":
+        return bool(value)
+    if isinstance(value, str):
+        raise SpaceError(f"`{name}` is a number, and `{value}` is none")
+    return float(value) + 0.0 if setting.kind == "real" else int(value)
+
+
+def _origin(ref: OriginRef) -> Origin:
+    part = "" if ref.whole or ref.part is None or ref.part.name is None else ref.part.name
+    return Origin(ref.model, part)
+
+
+def models_of(recipe: Recipe, target: str) -> tuple[str, ...]:
+    """The models that a merge takes from, in the order of the recipe."""
+    used = {o.model for line in recipe.merges[target].lines for o in origins_of(line)}
+    return tuple(name for name in recipe.models if name in used)

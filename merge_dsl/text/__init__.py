@@ -1,0 +1,1 @@
+"""What is written: source and spans, parser, syntax messages, tree."""

@@ -1,0 +1,113 @@
+"""The command: exit codes, contracts, and no traceback for any mistake of a user."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from merge_dsl.cli import main
+from tests.merge_dsl.conftest import TASK, merge_recipe
+
+
+@pytest.fixture
+def recipe(world: Path) -> Path:
+    path = world / "cli.merge"
+    path.write_text(merge_recipe(TASK))
+    return path
+
+
+def test_lint_exits_as_it_says(
+    recipe: Path, world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["lint", str(recipe)]) == 0
+    assert capsys.readouterr().out == ""
+    bad = world / "bad.merge"
+    bad.write_text(merge_recipe(TASK.replace("take tongue", "take tonge")))
+    assert main(["lint", str(bad), "--format", "json"]) == 1
+    assert [entry["code"] for entry in json.loads(capsys.readouterr().out)] == ["N101"]
+    assert main(["lint", str(recipe), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert main(["lint", str(world / "none.merge")]) == 2
+    bad.unlink()
+
+
+def test_lint_reads_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", str(tmp_path)]) == 2
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.merge").write_text("recipe a\n")
+    (tmp_path / "b.merge").write_text("nonsense\n")
+    assert main(["lint", str(tmp_path), "--format", "concise"]) == 1
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_notes_are_no_findings(tmp_path: Path) -> None:
+    path = tmp_path / "a.merge"
+    path.write_text('recipe a\ndata d from "file:none.jsonl"\n')
+    assert main(["lint", str(path)]) == 0
+
+
+def test_plan(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", str(recipe), "--format", "json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert list(plan) == [
+        "dimensions", "genes", "trials", "generations", "memory_bytes", "disk_bytes",
+    ]  # fmt: skip
+    assert plan["genes"] == [
+        {"name": "eyes.weight", "kind": "real", "low": 0.0, "high": 1.0, "start": 0.5}
+    ]
+    assert (plan["dimensions"], plan["trials"], plan["generations"]) == (1, 1000, 250)
+    assert plan["memory_bytes"] > plan["disk_bytes"] > 0
+    assert main(["plan", str(recipe)]) == 0
+    assert "eyes.weight" in capsys.readouterr().out
+
+
+def test_plan_refuses_what_cannot_run(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = world / "road.merge"
+    path.write_text(
+        'recipe a\nmodel base from "file:base"\nroute r {\n  begin base\n  end base\n}\n'
+    )
+    assert main(["plan", str(path)]) == 1
+    assert "N199" in capsys.readouterr().err
+    path.write_text("recipe a\n")
+    assert main(["plan", str(path)]) == 1
+    path.unlink()
+
+
+def test_freeze(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["freeze", str(recipe), "--start"]) == 0
+    assert "{ weight = 0.5 }" in capsys.readouterr().out
+    values = tmp_path / "v.json"
+    values.write_text('{"eyes.weight": 0.25}')
+    out = tmp_path / "best.merge"
+    assert main(["freeze", str(recipe), "--values", str(values), "-o", str(out)]) == 0
+    assert "{ weight = 0.25 }" in out.read_text()
+    assert main(["lint", str(out), "--format", "concise"]) == 1
+    assert "X305" in capsys.readouterr().out  # and nothing is missing in its new folder
+    assert "N108" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", "3", "[1, 2]", '{"no.gene": 1}', '{"eyes.weight": "a"}'])
+def test_values_that_do_not_fit(recipe: Path, tmp_path: Path, content: str) -> None:
+    values = tmp_path / "v.json"
+    values.write_text(content)
+    assert main(["freeze", str(recipe), "--values", str(values)]) == 2
+    assert main(["freeze", str(recipe), "--values", str(tmp_path / "none")]) == 2
+
+
+@pytest.mark.parametrize("command", [["plan"], ["freeze", "--start"]])
+def test_a_recipe_with_mistakes_is_a_finding(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.merge"
+    path.write_text("recipe a\nmodel\n")
+    assert main([*command, str(path)]) == 1
+    assert "bad.merge:2:6: S002" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "none.merge")]) == 2
+
+
+def test_bad_usage_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["nonsense"], ["lint"], ["freeze", "x"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 2
+    assert main([]) == 2
