@@ -1,7 +1,9 @@
 """Rows of any data set -> questions about pictures.
 
-In: a parquet, jsonl, json or csv file, or a folder with metadata, whose rows have an `image` and
+In: a file or folder that `vlm/tasks/tables.py` reads, whose rows have
 
+* `image`: the picture, encoded or as a path from the file's folder; a data set without this column
+  can only be asked of models that cannot see,
 * `answers` (a list) or `answer` or `caption` or `captions`: the references,
 * `question`: what is asked, absent for captioning (then `prompt` of the data block is asked),
 * `choices` (a list): the options of a multiple-choice question, optional,
@@ -12,15 +14,17 @@ Out: a tuple of `Question`, in the order of the file.
 """
 
 import hashlib
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vlm.errors import DataError
+from vlm.tasks.pictures import open_picture
+from vlm.tasks.tables import WANTED, read_table
 
-READERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
+__all__ = ["Question", "open_picture", "read_questions", "refuse_shared"]
+
 REFERENCES = ("answers", "answer", "captions", "caption")
 ASKED = "この画像を説明してください。"  # what a captioning row asks when nothing else does
 
@@ -31,11 +35,16 @@ class Question:
 
     id: str
     picture: str  # key of the picture; questions that share it share a picture
-    image: bytes  # encoded, as in the file
+    image: bytes | None  # encoded, as in the file; None where there is nothing to see
     question: str
     references: tuple[str, ...]
     choices: tuple[str, ...] = ()
     kind: str = ""
+
+    @property
+    def sight(self) -> str:
+        """What the picture is, whatever it is called: a digest of its bytes."""
+        return "" if self.image is None else hashlib.sha256(self.image).hexdigest()[:16]
 
 
 def read_questions(
@@ -47,97 +56,104 @@ def read_questions(
 ) -> tuple[Question, ...]:
     """Read a data set. `rows` are ranges within the split, both ends counted.
 
-    Raises DataError for a file that cannot be read, lacks a column or has fewer rows than asked for.
+    Raises DataError for a file that cannot be read, lacks a column or a split or has fewer rows
+    than asked for, and for a row without references.
     """
-    table = _table(path)
-    if "image" not in table.column_names:
-        raise DataError(f"{path} has no column `image`", f"it has {', '.join(table.column_names)}")
+    table = read_table(path, split)
     column = next((name for name in REFERENCES if name in table.column_names), None)
     if column is None:
         raise DataError(f"{path} has no references", f"add a column {' or '.join(REFERENCES)}")
-    chosen = _chosen(table, path, split, rows)
-    return tuple(_question(table[i], i, column, prompt) for i in chosen)
+    folder = path if path.is_dir() else path.parent
+    found = tuple(
+        _question(table[i], f"{path}, row {i}", i, column, prompt, folder)
+        for i in _chosen(len(table), path, rows)
+    )
+    _refuse_two_pictures_of_one_name(path, found)
+    return found
 
 
-def _table(path: Path) -> Any:
-    import datasets
+def refuse_shared(
+    searched: Mapping[str, Iterable[Question]], reported: Mapping[str, Iterable[Question]]
+) -> None:
+    """Raise DataError where a reported question is searched on: same picture, same words.
 
-    datasets.disable_progress_bars()
-    reader = READERS.get(path.suffix.lower())
-    try:
-        if path.is_dir():
-            table = datasets.load_dataset("imagefolder", data_dir=str(path), split="train")
-        elif reader == "parquet":
-            table = datasets.Dataset.from_parquet(str(path), keep_in_memory=True)
-        elif reader is not None:
-            table = datasets.load_dataset(reader, data_files=str(path), split="train")
-        else:
-            raise DataError(f"{path} is of no kind that is read", f"use {', '.join(READERS)}")
-        if "image" in table.column_names:
-            table = table.cast_column("image", datasets.Image(decode=False))
-        return table
-    except (OSError, ValueError, datasets.exceptions.DatasetGenerationError) as error:
-        raise DataError(f"{path} cannot be read: {error}", "check the file") from error
+    Names of files and splits say less than what is in them: a copy is the same data.
+    """
+    seen = {(q.sight, q.question): (name, q) for name, table in searched.items() for q in table}
+    for name, table in reported.items():
+        for question in table:
+            if (question.sight, question.question) in seen:
+                other, twin = seen[question.sight, question.question]
+                raise DataError(
+                    f"`{name}` reports row {question.id}, which the search sees as row {twin.id}"
+                    f" of `{other}`",
+                    "give the search other rows or another split",
+                )
 
 
-def _chosen(
-    table: Any, path: Path, split: str | None, rows: Sequence[tuple[int, int]] | None
-) -> list[int]:
-    chosen = list(range(len(table)))
-    if split is not None and "split" in table.column_names:
-        splits = table["split"]
-        chosen = [i for i in chosen if splits[i] == split]
-        if not chosen:
-            known = ", ".join(sorted(set(splits)))
-            raise DataError(f"{path} has no rows of split {split!r}", f"its splits are {known}")
+def _chosen(count: int, path: Path, rows: Sequence[tuple[int, int]] | None) -> list[int]:
     if rows is not None:
         last = max(high for _, high in rows)
-        if last >= len(chosen):
+        if last >= count:
             raise DataError(
-                f"{path} has rows 0..{len(chosen) - 1}; there is no row {last}", "both ends count"
+                f"{path} has rows 0..{count - 1}; there is no row {last}", "both ends count"
             )
-        chosen = [chosen[i] for low, high in rows for i in range(low, high + 1)]
-    if not chosen:
+        return [i for low, high in rows for i in range(low, high + 1)]
+    if not count:
         raise DataError(f"{path} has no rows", "a score needs something to score")
-    return chosen
+    return list(range(count))
 
 
-def _question(row: Mapping[str, Any], number: int, column: str, prompt: str | None) -> Question:
-    image = _bytes(row["image"], number)
-    references = row[column]
+def _question(
+    row: Mapping[str, Any], where: str, number: int, column: str, prompt: str | None, folder: Path
+) -> Question:
+    image = _bytes(row.get("image"), where, folder)
+    key = "" if image is None else hashlib.sha256(image).hexdigest()[:16]
+    given = row.get("id")
     return Question(
-        id=str(row.get("id") or number),
-        picture=str(row.get("picture") or hashlib.sha256(image).hexdigest()[:16]),
+        id=str(number if given is None else given),
+        picture=str(row.get("picture") or key or f"row {number}"),
         image=image,
         question=str(row.get("question") or prompt or ASKED),
-        references=(references,) if isinstance(references, str) else tuple(map(str, references)),
+        references=_references(row[column], column, where),
         choices=tuple(map(str, row.get("choices") or ())),
         kind=str(row.get("kind") or ""),
     )
 
 
-def _bytes(image: Mapping[str, Any], number: int) -> bytes:
+def _references(found: Any, column: str, where: str) -> tuple[str, ...]:
+    """At least one text. Whole numbers are read as their digits: what a csv makes of them."""
+    several = found if isinstance(found, list | tuple) else [found]
+    texts = [str(one) if type(one) is int else one for one in several if one is not None]
+    if not texts:
+        raise DataError(f"column `{column}` has no references", "add one, or leave it out", where)
+    for text in texts:
+        if not isinstance(text, str):
+            what = f"column `{column}` holds {text!r}, which is no text"
+            raise DataError(what, "write the references as texts", where)
+        if not text.strip():
+            raise DataError(f"column `{column}` holds an empty reference", "remove it", where)
+    return tuple(texts)
+
+
+def _bytes(image: Mapping[str, Any] | None, where: str, folder: Path) -> bytes | None:
+    if image is None:
+        return None
     if image.get("bytes"):
         return bytes(image["bytes"])
     try:
-        return Path(image["path"]).read_bytes()
-    except (OSError, TypeError, KeyError) as error:
-        raise DataError(
-            f"row {number}: its picture cannot be read: {error}", "check `image`"
-        ) from error
+        return (folder / image["path"]).read_bytes()
+    except (OSError, TypeError, KeyError, ValueError) as error:
+        raise DataError(f"its picture cannot be read: {error}", WANTED, where) from error
 
 
-def open_picture(image: bytes) -> Any:
-    """Encoded bytes -> an RGB `PIL.Image`. Transparent parts become white, not black."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        picture = Image.open(io.BytesIO(image))
-        if picture.mode in ("RGBA", "LA", "P"):
-            picture = picture.convert("RGBA")
-            white = Image.new("RGBA", picture.size, "white")
-            white.alpha_composite(picture)
-            picture = white
-        return picture.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"a picture cannot be decoded: {error}", "check the data set") from error
+def _refuse_two_pictures_of_one_name(path: Path, questions: Sequence[Question]) -> None:
+    first: dict[str, Question] = {}
+    for question in questions:
+        other = first.setdefault(question.picture, question)
+        if other.image != question.image:
+            raise DataError(
+                f"rows {other.id} and {question.id} call different pictures {other.picture!r}",
+                "give each picture a `picture` of its own, or remove the column",
+                str(path),
+            )
