@@ -25,13 +25,14 @@ def ensure_torchvision() -> bool:
         return False
     import torch
 
+    calls: Any = torch  # which of these are typed changes from one torch to the next
     for library in Path(spec.submodule_search_locations[0]).glob("_C*.so"):
         try:
-            torch.ops.load_library(str(library))
+            calls.ops.load_library(str(library))
             return True  # a healthy install declares its own ops
         except OSError:
             continue
-    fragment = torch.library.Library("torchvision", "FRAGMENT")
+    fragment = calls.library.Library("torchvision", "FRAGMENT")
     for op in ("nms", "qnms"):
         fragment.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _declared.append(fragment)

@@ -73,6 +73,25 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
                     f" and {_by(shape)} in {host.name}",
                     "these models cannot be blended here; keep this part from one of them",
                 )
+    _check_tied(portions, host)
+
+
+def _check_tied(portions: Mapping[str, Portion], host: Source) -> None:
+    """A host that ties its head to its embedding has one tensor for both: one origin, or a lie."""
+    tied = not any(role.unit == "language.head" for role in host.anatomy.shapes)
+    embed, head = portions.get("language.embed"), portions.get("language.head")
+    if not tied or embed is None or head is None:
+        return
+    one, other = embed.made_by, head.made_by
+    if isinstance(one, Keep) and isinstance(other, Keep):
+        if one.origin.model == other.origin.model:
+            return
+    elif one == other:
+        return
+    raise MergeError(
+        f"{host.name} ties head to embed, and the recipe gives them different origins",
+        "let `embed` and `head` come from one line",
+    )
 
 
 def tensors_of(candidate: Candidate, sources: Sources) -> Iterator[tuple[Role, Tensor]]:

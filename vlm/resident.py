@@ -10,16 +10,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from merge_dsl.space.candidate import Blend, Candidate
+from merge_dsl.space.candidate import Blend, Candidate, Keep
 from vlm.anatomy.parts import Role, memory_roles
 from vlm.errors import ModelError
 from vlm.merge import Sources, check_whole, host_of, portion_tensor, portions_of
 
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText  # isort: skip
+from transformers import (  # isort: skip
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    GenerationConfig,
+)
 
 
 def load_model(folder: Path, sees: bool, dtype: torch.dtype = torch.float32) -> Any:
-    """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing."""
+    """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing.
+
+    What its generation_config.json says is left behind: penalties, beams and least lengths change
+    greedy answers, and a parent would be scored by other rules than its child.
+    """
     factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     model, info = factory.from_pretrained(
         folder, dtype=dtype, local_files_only=True, output_loading_info=True
@@ -30,11 +38,16 @@ def load_model(folder: Path, sees: bool, dtype: torch.dtype = torch.float32) -> 
             f"{folder} lacks {lacking[0]}" + (f" and {len(lacking) - 1} more" * (len(lacking) > 1)),
             "transformers would fill it with noise: fetch the model anew",
         )
+    model.generation_config = GenerationConfig()
     return model.eval().requires_grad_(False)
 
 
 class Resident:
-    """The host model of a merge, fp32, and where each of its tensors plays which role."""
+    """The host model of a merge, fp32, and where each of its tensors plays which role.
+
+    It is opened with a candidate for its kept parts only: blended ones are the host's own until the
+    first `put`, so that a start without a blend is one failed trial and not the end of a run.
+    """
 
     def __init__(self, candidate: Candidate, sources: Sources) -> None:
         self.host = host_of(candidate, sources)
@@ -46,17 +59,17 @@ class Resident:
         self.slots: dict[Role, Tensor] = {
             role: state[name] for name, role in roles.items() if role in self.host.anatomy.shapes
         }
-        self._put(candidate, everything=True)
+        self._put(candidate, Keep)
 
     def put(self, candidate: Candidate) -> nn.Module:
         """Turn the model into `candidate`, which must be of the same recipe as the first."""
-        self._put(candidate, everything=False)
+        self._put(candidate, Blend)
         return self.model
 
     @torch.inference_mode()
-    def _put(self, candidate: Candidate, everything: bool) -> None:
+    def _put(self, candidate: Candidate, made_by: type[Keep] | type[Blend]) -> None:
         portions = portions_of(candidate)
         for role, slot in self.slots.items():
             portion = portions[role.unit]
-            if everything or isinstance(portion.made_by, Blend):
+            if isinstance(portion.made_by, made_by):
                 slot.copy_(portion_tensor(portion, role, self.sources, keep=True))

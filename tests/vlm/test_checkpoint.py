@@ -36,7 +36,7 @@ def test_no_weights(tmp_path: Path) -> None:
 def test_truncated(single: Path, kept: int) -> None:
     file = single / SINGLE
     file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(ModelError, match="truncated|cannot be read"):
+    with pytest.raises(ModelError, match=r"truncated|cannot be read"):
         open_checkpoint(single)
 
 

@@ -1,12 +1,15 @@
 """Candidate -> weights: equal to a float64 reference, whole, the same in memory and on disk."""
 
+import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from merge_dsl.space.candidate import Keep, Origin
 from tests.vlm.conftest import KEPT, UNITS, save_language_model, student
 from vlm.anatomy.parts import memory_roles
 from vlm.errors import MergeError, ModelError
@@ -135,8 +138,6 @@ def test_memory_roles_cover_every_tensor(parents: Mapping[str, Path]) -> None:
 def test_a_model_that_lacks_a_weight_does_not_load(
     parents: Mapping[str, Path], tmp_path: Path
 ) -> None:
-    import shutil
-
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path / "holed"
@@ -146,3 +147,86 @@ def test_a_model_that_lacks_a_weight_does_not_load(
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"lacks model\.layers\.1\.mlp\.up_proj\.weight"):
         load_model(folder, sees=False)
+
+
+def test_a_start_without_a_blend_opens_and_only_its_trial_fails(sources: dict[str, Source]) -> None:
+    nothing = student(host=0.0, guest=0.0)  # normalised weights that sum to zero
+    resident = Resident(nothing, sources)
+    with pytest.raises(MergeError):
+        resident.put(nothing)
+    resident.put(student())
+
+
+def test_a_tied_host_has_one_origin_for_embed_and_head(
+    sources: dict[str, Source], parents: Mapping[str, Path], tmp_path: Path
+) -> None:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = AutoModelForImageTextToText.from_pretrained(parents["eyes"])
+    model.config.tie_word_embeddings = model.config.text_config.tie_word_embeddings = True
+    model.tie_weights()
+    model.save_pretrained(tmp_path / "tied")
+    AutoProcessor.from_pretrained(parents["eyes"], backend="pil").save_pretrained(tmp_path / "tied")
+    tied = {**sources, "eyes": open_source("eyes", tmp_path / "tied")}
+    Resident(student(), tied)
+    without = student(kept=tuple(unit for unit in KEPT if unit != "language.head"))
+    head = Keep(("language.head",), Origin("tongue"))
+    with pytest.raises(MergeError, match="eyes ties head to embed"):
+        Resident(replace(without, keeps=(*without.keeps, head)), tied)
+
+
+def test_generation_settings_of_a_parent_are_left_behind(
+    parents: Mapping[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "odd"
+    shutil.copytree(parents["tongue"], folder)
+    (folder / "generation_config.json").write_text('{"num_beams": 2, "min_new_tokens": 5}')
+    found = load_model(folder, sees=False).generation_config
+    assert found.min_new_tokens is None and found.num_beams in (None, 1)
+
+
+@pytest.mark.parametrize("out", ["parents/eyes", "parents", "parents/eyes/child"])
+def test_a_parent_is_never_written_over(
+    out: str, parents: Mapping[str, Path], tmp_path: Path
+) -> None:
+    for name, folder in parents.items():
+        shutil.copytree(folder, tmp_path / "parents" / name)
+        (tmp_path / "parents" / name / PROVENANCE).write_text("recipe r\n")  # awase wrote them
+    (tmp_path / "parents" / PROVENANCE).write_text("recipe r\n")
+    own = {name: open_source(name, tmp_path / "parents" / name) for name in parents}
+    with pytest.raises(MergeError, match="a parent is never written over"):
+        write_model(student(), own, tmp_path / out, recipe="r\n")
+    for name, folder in parents.items():
+        for file in folder.iterdir():
+            assert (tmp_path / "parents" / name / file.name).read_bytes() == file.read_bytes()
+
+
+def test_a_link_to_another_disk_stays_a_link(sources: dict[str, Source], tmp_path: Path) -> None:
+    (tmp_path / "big").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "big" / "model")
+    for recipe in ("one\n", "two\n"):
+        write_model(student(), sources, tmp_path / "out", recipe=recipe)
+        assert (tmp_path / "big" / "model" / PROVENANCE).read_text() == recipe
+    assert (tmp_path / "out").is_symlink() and len(list((tmp_path / "big").iterdir())) == 1
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_what_comes_between_two_renames_brings_the_old_model_back(
+    error: type[BaseException],
+    sources: dict[str, Source],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_model(student(), sources, tmp_path / "out", recipe="old\n")
+    real = Path.rename
+
+    def broken(self: Path, target: Path) -> Path:
+        if ".part-" in self.name:
+            raise error
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", broken)
+    with pytest.raises(error):
+        write_model(student(), sources, tmp_path / "out", recipe="new\n")
+    assert (tmp_path / "out" / PROVENANCE).read_text() == "old\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]

@@ -168,7 +168,7 @@ def test_rows_that_cannot_be_scored(tmp_path: Path, row: dict[str, object], says
 def test_columns_of_the_wrong_kind(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"row 0: column `answer` holds 0\.5, which is no text"):
         read_questions(jsonl(tmp_path / "a.jsonl", {"answer": 0.5}))
-    with pytest.raises(DataError, match="column `image` of .* holds no pictures"):
+    with pytest.raises(DataError, match=r"column `image` of .* holds no pictures"):
         read_questions(jsonl(tmp_path / "b.jsonl", {"image": 1, "answer": "x"}))
 
 

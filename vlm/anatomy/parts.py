@@ -150,12 +150,13 @@ def _layered(names: Mapping[int, str], module: nn.Module, part: str) -> list[tup
 
 def _resolver(model: nn.Module) -> Any:
     """File name -> in-memory name, by transformers' rules for this very model."""
-    rules = get_model_conversion_mapping(model)  # type: ignore[arg-type]
+    rules = get_model_conversion_mapping(model)
     renamings = [rule for rule in rules if isinstance(rule, WeightRenaming)]
     converters = [rule for rule in rules if isinstance(rule, WeightConverter)]
     state, prefix = model.state_dict(), getattr(model, "base_model_prefix", None)
 
     def resolve(name: str) -> str:
+        found: str
         found, computed = rename_source_key(name, renamings, converters, prefix, state)
         if computed is not None:
             raise ModelError(

@@ -142,7 +142,8 @@ def _bytes(image: Mapping[str, Any] | None, where: str, folder: Path) -> bytes |
     if image.get("bytes"):
         return bytes(image["bytes"])
     try:
-        return (folder / image["path"]).read_bytes()
+        path: str = image["path"]
+        return (folder / path).read_bytes()
     except (OSError, TypeError, KeyError, ValueError) as error:
         raise DataError(f"its picture cannot be read: {error}", WANTED, where) from error
 

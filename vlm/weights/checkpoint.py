@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -36,15 +37,17 @@ class Checkpoint:
 
     folder: Path
     entries: Mapping[str, Entry]
-    _open: dict[Path, object] = field(default_factory=dict, repr=False, compare=False)
+    _open: dict[Path, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def tensor(self, name: str) -> Tensor:
         """One tensor, in the dtype of the file."""
         file = self.entries[name].file
         try:
             if file not in self._open:
-                self._open[file] = safe_open(file, framework="pt").__enter__()
-            return self._open[file].get_tensor(name)  # type: ignore[attr-defined, no-any-return]
+                opened: Any = safe_open(file, framework="pt")
+                self._open[file] = opened.__enter__()
+            tensor: Tensor = self._open[file].get_tensor(name)
+            return tensor
         except (SafetensorError, OSError) as error:
             raise ModelError(
                 f"{file}: {name} cannot be read: {error}", "fetch the file anew"

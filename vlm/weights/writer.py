@@ -7,7 +7,7 @@ that is already there is replaced only if awase wrote it.
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -29,8 +29,15 @@ SPELT = {"F32": "fp32", "F16": "fp16", "BF16": "bf16"}
 WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5", ".index.json")
 
 
-def check_target(out: Path) -> None:
-    """Raise MergeError when `out` holds something that awase did not write."""
+def check_target(out: Path, parents: Iterable[Path] = ()) -> None:
+    """Raise MergeError when `out` holds what awase did not write, or shares a folder with a parent."""
+    place = out.resolve()
+    for parent in (folder.resolve() for folder in parents):
+        if place == parent or place in parent.parents or parent in place.parents:
+            raise MergeError(
+                f"{out} is, holds or lies in {parent}, from which the recipe takes a model",
+                "write elsewhere: a parent is never written over",
+            )
     if out.exists() and not (out / PROVENANCE).exists():
         raise MergeError(f"{out} exists, and awase did not write it", "move it, or write elsewhere")
 
@@ -49,7 +56,8 @@ def write_model(
     `recipe` is the frozen recipe's text, kept inside; `dtype` is "bf16", "fp16" or "fp32" (None: the
     host's own); a shard holds at most `shard_bytes` bytes unless one tensor is larger.
     """
-    check_target(out)
+    check_target(out, (source.folder for source in sources.values()))
+    out = out.resolve()  # a link to a larger disk stays a link
     host = host_of(candidate, sources)
     check_whole(candidate, host, sources)
     dtype = dtype or SPELT.get(host.checkpoint.dtype, "fp32")
@@ -150,11 +158,19 @@ def _with_dtype(config: dict[str, object], dtype: str) -> dict[str, object]:
 
 
 def _move_into_place(part: Path, out: Path) -> None:
-    """Rename, so that `out` is at any moment the old model or the new one, never half of either."""
-    if out.exists():
-        old = out.with_name(f".{out.name}.old-{os.getpid()}")
+    """Rename, so that `out` is the old model or the new one, never half of either.
+
+    Two renames are two moments: whatever comes between them, Ctrl-C too, brings the old one back.
+    """
+    if not out.exists():
+        part.rename(out)
+        return
+    old = out.with_name(f".{out.name}.old-{os.getpid()}")
+    try:
         out.rename(old)
         part.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        part.rename(out)
+    except BaseException:
+        if old.exists() and not out.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
