@@ -9,59 +9,23 @@ its features reused (`mm_encoder_outputs`, transformers 5.18 and later).
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vlm.compat import ensure_torchvision
-from vlm.errors import ModelError
-from vlm.tasks.questions import Question, open_picture
+from vlm.errors import DataError
+from vlm.reader import Reader, open_reader
+from vlm.tasks.pictures import open_picture
+from vlm.tasks.questions import Question
 
-ensure_torchvision()
+from transformers.modeling_outputs import BaseModelOutputWithPooling  # isort: skip
 
-from transformers import AutoProcessor, AutoTokenizer  # noqa: E402
-from transformers.modeling_outputs import BaseModelOutputWithPooling  # noqa: E402
+__all__ = ["Prepared", "Reader", "answers", "likelihoods", "open_reader", "prepare", "seen_anew"]
 
 BATCH = 128  # rows decoded together
 SPARE = 4  # tokens an answer may be longer than the longest reference
-
-
-@dataclass(frozen=True)
-class Reader:
-    """How a model is addressed: its tokenizer, its chat template, and its picture processor."""
-
-    processor: Any
-    tokenizer: Any
-    sees: bool
-
-    def prompt(self, question: str) -> str:
-        """A question as the model's own chat template puts it; a blind model is asked without picture."""
-        content: Any = question
-        if self.sees:
-            content = [{"type": "image"}, {"type": "text", "text": question}]
-        message = [{"role": "user", "content": content}]
-        if self.processor.chat_template is None:
-            return ("<image>\n" if self.sees else "") + question
-        return self.processor.apply_chat_template(  # type: ignore[no-any-return]
-            message, add_generation_prompt=True, tokenize=False
-        )
-
-
-def open_reader(folder: Path, sees: bool) -> Reader:
-    """The processor of a checkpoint; the PIL backend, whose pixels are the same everywhere."""
-    try:
-        if sees:
-            processor = AutoProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
-            return Reader(processor, processor.tokenizer, True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        return Reader(tokenizer, tokenizer, False)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"{folder}: its processor cannot be read: {error}", "add the tokenizer's files"
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -95,18 +59,21 @@ class Prepared:
 def prepare(
     model: Any, reader: Reader, questions: Sequence[Question], batch: int = BATCH
 ) -> Prepared:
-    """Tokenise, batch, and encode the pictures with the model as it stands now."""
+    """Tokenise, batch, and encode the pictures with the model as it stands now.
+
+    Raises DataError for a question that this model cannot be asked.
+    """
+    texts = reader.prompts(questions)
     features = encode_pictures(model, reader, questions) if reader.sees else {}
-    texts = [reader.prompt(question.question) for question in questions]
     if reader.sees:
         token = reader.processor.image_token
         texts = [
             text.replace(token, token * len(features[question.picture]))
             for text, question in zip(texts, questions, strict=True)
         ]
-    prompts = _ids(reader, texts)
+    prompts = reader.ids_of_prompts(texts)
     pairs = [(i, text) for i, question in enumerate(questions) for text in question.references]
-    answers = [[*ids, reader.tokenizer.eos_token_id] for ids in _ids(reader, [t for _, t in pairs])]
+    answers = reader.ids_of_answers([text for _, text in pairs])
     owners = tuple(i for i, _ in pairs)
     pictures = [question.picture for question in questions]
     pad = reader.tokenizer.pad_token_id or 0
@@ -131,8 +98,11 @@ def prepare(
     )
 
 
-def _ids(reader: Reader, texts: Sequence[str]) -> list[list[int]]:
-    return reader.tokenizer(list(texts), add_special_tokens=False)["input_ids"]  # type: ignore
+def seen_anew(model: Any, prepared: Prepared) -> Prepared:
+    """The same questions with their pictures encoded by the model as it stands now."""
+    if not prepared.features:
+        return prepared
+    return replace(prepared, features=encode_pictures(model, prepared.reader, prepared.questions))
 
 
 def _batches(
@@ -167,14 +137,19 @@ def _left(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:
 @torch.inference_mode()
 def encode_pictures(model: Any, reader: Reader, questions: Sequence[Question]) -> dict[str, Tensor]:
     """Picture key -> what the projector hands to the language model: (patches, width)."""
-    images = {question.picture: question.image for question in questions}
+    images = {q.picture: q.image for q in questions if q.image is not None}
     features: dict[str, Tensor] = {}
     keys = list(images)
     for start in range(0, len(keys), BATCH):
         some = keys[start : start + BATCH]
-        pixels = reader.processor.image_processor(
-            [open_picture(images[key]) for key in some], return_tensors="pt"
-        )
+        pictures = [open_picture(images[key]) for key in some]
+        try:
+            pixels = reader.processor.image_processor(pictures, return_tensors="pt")
+        except ValueError as error:  # a strip a pixel high has no size that fits
+            what = (
+                f"a picture among {', '.join(some[:3])}… is of no shape that can be seen: {error}"
+            )
+            raise DataError(what, "leave it out, or make it less narrow") from error
         pixels = {name: value.to(model.device) for name, value in pixels.items()}
         out = model.get_image_features(**pixels, return_dict=True).pooler_output
         features |= {key: vectors.clone() for key, vectors in zip(some, out, strict=True)}
@@ -185,7 +160,7 @@ def _seen(prepared: Prepared, batch: Batch) -> dict[str, Any]:
     if not prepared.features:
         return {}
     vectors = [prepared.features[picture] for picture in batch.pictures]
-    image = BaseModelOutputWithPooling(pooler_output=vectors)  # type: ignore[arg-type]
+    image = BaseModelOutputWithPooling(pooler_output=vectors)
     return {"mm_encoder_outputs": {"image": image}}
 
 

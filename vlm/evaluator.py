@@ -6,7 +6,7 @@ parents, and of any checkpoint. This is the only door through which commands rea
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,17 @@ from typing import Any
 import torch
 import transformers
 
-transformers.utils.logging.disable_progress_bar()
-transformers.utils.logging.set_verbosity_error()
-
 from merge_dsl.space.candidate import Candidate
-from vlm.answer import Prepared, open_reader, prepare
-from vlm.merge import host_of
+from vlm.answer import Prepared, open_reader, prepare, seen_anew
 from vlm.resident import Resident, load_model
 from vlm.score import Ask, Tasting, taste
 from vlm.tasks.questions import Question, read_questions
 from vlm.weights.source import Source, open_source
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+
+READ = (".json", ".jinja", ".model", ".txt", ".tiktoken")  # what a tokenizer or processor is of
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,15 @@ class Evaluator:
             self.open_resident(candidate)
         assert self.resident is not None
         model = self.resident.put(candidate)
-        host = host_of(candidate, self.sources)
-        for ask in asks:
-            if ask.data not in self.prepared:
+        # The resident's, not the candidate's: an unsearched blend without a base may name another
+        # host, and would be asked by other words than the child that it is compared with.
+        host = self.resident.host
+        for name in dict.fromkeys(ask.data for ask in asks):
+            if name not in self.prepared:
                 reader = open_reader(host.folder, host.anatomy.sees)
-                self.prepared[ask.data] = prepare(model, reader, self.questions[ask.data])
+                self.prepared[name] = prepare(model, reader, self.questions[name])
+            elif sees_anew(candidate):
+                self.prepared[name] = seen_anew(model, self.prepared[name])
         return taste(model, self.prepared, asks, tick)
 
     def taste_checkpoint(
@@ -82,19 +87,32 @@ class Evaluator:
         }
         return taste(model, prepared, asks, tick)
 
-    def fingerprint(self) -> str:
-        """16 hex digits that change when a parent, a question or a library that scores them does."""
+    def fingerprint(self, tables: Iterable[str] | None = None) -> str:
+        """16 hex digits that change when a parent, a question or a library that scores them does.
+
+        `tables` names the data sets that count; None is all of them.
+        """
+        names = self.questions if tables is None else sorted(set(tables))
         state: dict[str, Any] = {
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "models": {name: _fingerprint_of(source) for name, source in self.sources.items()},
             "data": {
-                name: [(q.id, q.picture, q.question, q.references, q.choices) for q in table]
-                for name, table in self.questions.items()
+                name: [
+                    (q.id, q.picture, q.sight, q.question, q.references, q.choices)
+                    for q in self.questions[name]
+                ]
+                for name in names
             },
         }
         text = json.dumps(state, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def sees_anew(candidate: Candidate) -> bool:
+    """Whether candidates of this recipe differ in how they see, so that no picture keeps its features."""
+    units = (unit for blend in candidate.blends for unit in blend.units)
+    return any(unit == "projector" or unit.startswith("vision.") for unit in units)
 
 
 def is_seeing(folder: Path) -> bool:
@@ -104,9 +122,14 @@ def is_seeing(folder: Path) -> bool:
 
 
 def _fingerprint_of(source: Source) -> str:
-    """Content of small checkpoints, headers and sizes of large ones: reading 15 GB twice is no check."""
+    """Content of small files, beginning and size of large ones: reading 15 GB twice is no check.
+
+    Not of weights alone: a tokenizer or a template changes what a candidate is asked.
+    """
     digest = hashlib.blake2b(digest_size=8)
-    for file in sorted({entry.file for entry in source.checkpoint.entries.values()}):
+    weights = {entry.file for entry in source.checkpoint.entries.values()}
+    beside = {file for file in source.folder.iterdir() if file.suffix in READ and file.is_file()}
+    for file in sorted(weights | beside):
         size = file.stat().st_size
         digest.update(f"{file.name}:{size}".encode())
         with file.open("rb") as stream:

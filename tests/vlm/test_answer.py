@@ -1,15 +1,20 @@
 """Answers and likelihoods: the fast path says what the plain path says."""
 
 import io
+import json
 import math
+import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from tokenizers.processors import TemplateProcessing
 
 from vlm.answer import answers, likelihoods, open_reader, prepare
+from vlm.errors import DataError, ModelError
 from vlm.resident import load_model
 from vlm.tasks.questions import Question
 
@@ -100,3 +105,49 @@ def test_a_blind_model_is_asked_without_pictures_and_each_question_once(
     said = answers(model, prepared)
     assert said[0] == said[2]
     assert all(math.isfinite(value) for value in likelihoods(model, prepared))
+
+
+def with_post_processor(folder: Path, single: str) -> None:
+    table = json.loads((folder / "tokenizer.json").read_text())
+    made = TemplateProcessing(single=single, special_tokens=[("<s>", 1), ("</s>", 2)])
+    table["post_processor"] = json.loads(made.__getstate__())
+    (folder / "tokenizer.json").write_text(json.dumps(table))
+
+
+def test_a_prompt_begins_once_and_never_ends(parents: Mapping[str, Path], tmp_path: Path) -> None:
+    plain = open_reader(parents["eyes"], sees=True).ids_of_prompts(["What is it?"])[0]
+    for number, single in enumerate(("<s> $A", "<s> $A </s>")):
+        folder = tmp_path / str(number)
+        shutil.copytree(parents["eyes"], folder)
+        with_post_processor(folder, single)
+        reader = open_reader(folder, sees=True)
+        assert reader.ids_of_prompts(["What is it?", "<s>What is it?"]) == [[1, *plain]] * 2
+        assert reader.ids_of_answers(["What is it?"]) == [[*plain, 2]]
+
+
+def test_questions_that_a_model_cannot_be_asked(parents: Mapping[str, Path]) -> None:
+    reader = open_reader(parents["eyes"], sees=True)
+    with pytest.raises(DataError, match="q0: it holds <image>"):
+        reader.prompts([replace(QUESTIONS[0], question="<image>\nこれは何？")])
+    unseen = replace(QUESTIONS[0], image=None)
+    with pytest.raises(DataError, match=r"q0: it has no picture.*add a column `image`"):
+        reader.prompts([unseen])
+    assert open_reader(parents["tongue"], sees=False).prompts([unseen])
+
+
+def test_tokenizers_and_templates_that_do_not_serve(
+    parents: Mapping[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "eyes"
+    shutil.copytree(parents["eyes"], folder)
+    (folder / "chat_template.jinja").write_text("{{ messages[0]['role'] }}")
+    with pytest.raises(ModelError, match="gives 0 places to one picture"):
+        open_reader(folder, sees=True).prompts(QUESTIONS)
+    (folder / "chat_template.jinja").write_text("{{ raise_exception('no system here') }}")
+    with pytest.raises(ModelError, match="its chat template fails: no system here"):
+        open_reader(folder, sees=True).prompts(QUESTIONS)
+    table = json.loads((folder / "tokenizer_config.json").read_text())
+    del table["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(table))
+    with pytest.raises(ModelError, match="has no end token"):
+        open_reader(folder, sees=True)
