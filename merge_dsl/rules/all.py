@@ -22,6 +22,7 @@ FIRST: tuple[Rule, ...] = (
     names.blend_settings,
     names.files,
     names.imports,
+    names.written_twice,
     kinds.bases,
     kinds.blend_values,
     kinds.settings,
@@ -37,7 +38,9 @@ FIRST: tuple[Rule, ...] = (
     vision.origins,
     data.disjoint,
     data.reported,
+    data.subsets,
     cost.seeds,
+    cost.budgets,
     not_yet.later,
 )
 # Each later stage needs what the one before it has checked: names and kinds, then groups.

@@ -53,3 +53,16 @@ def reported(checked: Checked) -> Iterator[Diagnostic]:
             message = "`search` without `report`: the score will be the one that was fitted"
             help = f"add `report {search.target} {{ … }}` on rows that the search does not see"
             yield finding("D706", search.target_span, message, help)
+
+
+def subsets(checked: Checked) -> Iterator[Diagnostic]:
+    """D707: a subset is of a data set on the hub; elsewhere it would be read as all of it."""
+    for data in checked.recipe.data.values():
+        if data.subset is None or data.imported or data.place.scheme not in ("file", "zoo"):
+            continue
+        for setting in checked.recipe.written:
+            inside = data.span.start <= setting.span.start < data.span.end
+            if inside and (setting.owner, setting.name) == ("data", "subset"):
+                message = f"`{data.place.scheme}:` data have no subsets"
+                help = "name another file, or choose rows with `split` or `rows`"
+                yield finding("D707", setting.span, message, help)

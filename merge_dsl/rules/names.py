@@ -287,3 +287,14 @@ def imports(checked: Checked) -> Iterator[Diagnostic]:
         if item.problem is not None:
             code, message = item.problem
             yield finding(code, item.address_span, message)
+
+
+def written_twice(checked: Checked) -> Iterator[Diagnostic]:
+    """N112: a target has one checkpoint; a second `write` of it would be passed over in silence."""
+    seen: set[str] = set()
+    for write in checked.recipe.writes:
+        if write.target in seen:
+            message = f"`{write.target}` is written above already"
+            help = "keep one `write`; `awase merge best.merge --out …` builds another copy"
+            yield finding("N112", write.span, message, help)
+        seen.add(write.target)

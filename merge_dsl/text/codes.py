@@ -40,6 +40,7 @@ CODES: dict[str, tuple[str, Severity]] = {
     "N109": ("bad-import", ERROR),
     "N110": ("defined-twice", ERROR),
     "N111": ("unknown-engine", ERROR),
+    "N112": ("written-twice", ERROR),
     "N199": ("not-yet", NOTE),
     "K202": ("base-missing", ERROR),
     "K203": ("budget-kind", ERROR),
@@ -70,5 +71,7 @@ CODES: dict[str, tuple[str, Severity]] = {
     "V501": ("part-without-origin", ERROR),
     "D701": ("reported-and-searched", ERROR),
     "D706": ("no-report", WARNING),
+    "D707": ("subset-of-a-file", ERROR),
     "C903": ("no-seed", WARNING),
+    "C904": ("no-budget", ERROR),
 }

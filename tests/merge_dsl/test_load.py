@@ -51,7 +51,7 @@ def test_imports_bring_names_and_their_own_folder(tmp_path: Path, world: Path) -
     path = tmp_path / "a.merge"
     path.write_text(
         'recipe a\nuse "common/more.merge" as more\nmerge m {\n  keep language from more.llm\n}\n'
-        "search m { maximize rouge_l on more.rows; seed = 1 }\nreport m { cider on more.rowz }\n"
+        "search m { maximize rouge_l on more.rows; seed = 1; budget = 9 trials }\nreport m { cider on more.rowz }\n"
     )
     loaded = load_recipe(path)
     assert {(d.code, loaded.source.slice(d.span)) for d in loaded.diagnostics} == {

@@ -51,6 +51,7 @@ CASES = {
     "N109": 'recipe a\nuse ⟦"none.merge"⟧ as b\n',
     "N110": swap("data held", "data ⟦dev⟧"),
     "N111": swap("cma_es(sigma = 0.2)", "⟦cmaes⟧"),
+    "N112": BLENDED + 'write student to "a"\n⟦write student to "b" { dtype = bf16 }⟧\n',
     "N199 route": swap(
         "search student", "route ⟦road⟧ {\n  begin base\n  end base\n}\nsearch student"
     ),
@@ -105,6 +106,8 @@ CASES = {
     "D706": swap("report student { rouge_l on held }\n", "").replace(
         "search student", "search ⟦student⟧"
     ),
+    "D707": swap("{ rows = 0..9 }", "{ rows = 0..9; ⟦subset = ja⟧ }"),
+    "C904": swap("  budget = 1000 trials\n", "").replace("search student", "search ⟦student⟧"),
     "C903": swap("  seed = 1\n", "").replace("search student", "search ⟦student⟧"),
 }
 
