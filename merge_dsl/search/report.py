@@ -4,6 +4,8 @@ In: numbers that `vlm` measured. Out: `report.json`, whose keys others script ag
 """
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -49,7 +51,7 @@ class Shown:
 
     data: str
     picture: str
-    image: bytes  # encoded
+    image: bytes | None  # encoded; None for a question without a picture
     question: str
     references: tuple[str, ...]
     said: dict[str, str]  # model name -> answer
@@ -71,7 +73,7 @@ class Report:
 
 
 def to_json(report: Report) -> str:
-    """The text of `report.json`."""
+    """The text of `report.json`. A number without a finite value is null: NaN is no JSON."""
     table: dict[str, Any] = {
         "recipe": report.recipe,
         "seed": report.seed,
@@ -79,10 +81,14 @@ def to_json(report: Report) -> str:
         "samples_evaluated": report.samples_evaluated,
         "fingerprint": report.fingerprint,
         "models": [
-            {"name": row.name, "role": row.role, "scores": [vars(score) for score in row.scores]}
+            {
+                "name": row.name,
+                "role": row.role,
+                "scores": [_finite(vars(score)) for score in row.scores],
+            }
             for row in report.models
         ],
-        "differences": [vars(difference) for difference in report.differences],
+        "differences": [_finite(vars(difference)) for difference in report.differences],
         "samples": [
             {
                 "data": shown.data,
@@ -95,4 +101,11 @@ def to_json(report: Report) -> str:
         ],
         "notes": list(report.notes),
     }
-    return json.dumps(table, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(table, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def _finite(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in table.items()
+    }

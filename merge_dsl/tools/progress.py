@@ -48,7 +48,9 @@ class Progress:
         self._scored += fresh
         line = self.line(number, generation, score, best)
         if self._live is not None:
-            self._live.update(line)
+            from rich.text import Text
+
+            self._live.update(Text(line))  # a name is no markup
         elif generation != self._generation:
             print(line, file=sys.stderr, flush=True)
         self._generation = generation

@@ -117,12 +117,16 @@ def _curve(trials: Sequence[float]) -> str:
 
 def _shown(report: Report, index: int) -> str:
     shown = report.shown[index]
-    image = base64.b64encode(shown.image).decode()
+    image = ""
+    if shown.image is not None:
+        image = (
+            f"<img alt='{escape(shown.references[0])}' src='data:image/png;base64,"
+            f"{base64.b64encode(shown.image).decode()}'>"
+        )
     said = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in shown.said.items()
     )
     return (
-        f"<div class='shown'><img alt='{escape(shown.references[0])}'"
-        f" src='data:image/png;base64,{image}'><div><p>{escape(shown.question)}<br>"
+        f"<div class='shown'>{image}<div><p>{escape(shown.question)}<br>"
         f"<small>{escape('、'.join(shown.references))}</small></p><dl>{said}</dl></div></div>"
     )

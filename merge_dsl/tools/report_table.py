@@ -1,6 +1,7 @@
 """A report in a terminal: the table of models, the differences that matter, three pictures' answers.
 
-In: a `Report`. Out: text on stdout, by rich.
+In: a `Report`. Out: text on stdout, by rich. What users and models wrote is never read as markup:
+"[/b]" is an answer like any other.
 """
 
 from merge_dsl.search.report import Report, Score
@@ -12,25 +13,29 @@ def print_report(report: Report) -> None:
     """Print what `report.html` shows, but for the pictures themselves."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console()
-    table = Table(title=f"{report.recipe}: scores on the report split, 95 % intervals")
+    title = Text(f"{report.recipe}: scores on the report split, 95 % intervals", style="italic")
+    table = Table(title=title)
     table.add_column("model")
     for score in report.models[0].scores:
-        table.add_column(f"{score.metric}\n{score.data}", justify="right")
+        table.add_column(Text(f"{score.metric}\n{score.data}"), justify="right")
     for row in report.models:
         style = BEST if row.role == "evolved" else ("" if row.role == "parent" else "dim")
         cells = [_cell(score) for score in row.scores]
-        table.add_row(f"{row.name} ({row.role})", *cells, style=style)
+        table.add_row(Text(f"{row.name} ({row.role})"), *map(Text, cells), style=style)
     console.print(table)
     for score in report.models[-1].scores:
         line = strongest_rival(report, score)
         if line:
-            console.print(line, highlight=False)
+            console.print(line, highlight=False, markup=False)
+    for note in report.notes:
+        console.print(note, style="dim", highlight=False, markup=False)
     for shown in report.shown:
-        console.print(
-            f"\n{shown.question.splitlines()[0]} → {'、'.join(shown.references)}", style="bold"
-        )
+        asked = shown.question.strip().partition("\n")[0]
+        line = f"\n{asked} → {'、'.join(shown.references)}"
+        console.print(line, style="bold", highlight=False, markup=False)
         for name, text in shown.said.items():
             console.print(f"  {name:<10} {text or '(nothing)'}", highlight=False, markup=False)
     console.print()
