@@ -7,7 +7,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 COMMANDS = "merge_dsl.commands"
 
@@ -32,16 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from merge_dsl.commands.common import FINDINGS, CannotStart
+    from merge_dsl.commands.common import FINDINGS, Mistake
     from merge_dsl.space.resolve import SpaceError
 
     module = importlib.import_module(f"{COMMANDS}.{args.command}")
     try:
         code: int = module.run(args)
         return code
-    except (CannotStart, SpaceError) as error:
+    except (Mistake, SpaceError) as error:
         print(f"awase {args.command}: {error}", file=sys.stderr)
-        return error.code if isinstance(error, CannotStart) else FINDINGS
+        return error.code if isinstance(error, Mistake) else FINDINGS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,14 +70,25 @@ def parser() -> argparse.ArgumentParser:
     evolve = commands.add_parser("evolve", help="run a recipe, or continue its run")
     evolve.add_argument("recipe", metavar="RECIPE")
     evolve.add_argument("--run", metavar="DIR", help="default: runs/<name of the recipe>")
-    evolve.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's seed")
-    evolve.add_argument("--trials", type=int, metavar="N", help="instead of the recipe's budget")
+    evolve.add_argument("--seed", type=_from(0), metavar="N", help="instead of the recipe's seed")
+    evolve.add_argument("--trials", type=_from(1), metavar="N", help="instead of the whole budget")
     evolve.add_argument("--quiet", action="store_true", help="print the result only")
 
     merge = commands.add_parser("merge", help="build a recipe without holes")
     merge.add_argument("recipe", metavar="RECIPE")
     merge.add_argument("--out", metavar="DIR", help="instead of where the recipe's `write` says")
     return top
+
+
+def _from(low: int) -> Callable[[str], int]:
+    """What argparse reads a whole number with."""
+
+    def whole(text: str) -> int:
+        if not text.strip().isdecimal() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low}")
+        return int(text)
+
+    return whole
 
 
 def _version() -> str:

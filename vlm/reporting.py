@@ -11,6 +11,7 @@ from pathlib import Path
 
 from merge_dsl.search.report import Difference, ModelRow, Report, Role, Score, Shown
 from merge_dsl.space.candidate import Candidate
+from vlm.errors import MergeError
 from vlm.evaluator import Evaluator
 from vlm.metrics.interval import interval, paired
 from vlm.score import Ask, Tasting
@@ -46,9 +47,13 @@ def make_report(
         tell(name)
         tasting = evaluator.taste_checkpoint(evaluator.folders[name], asks)
         tastings.append((name, "parent", tasting))
+    notes = [f"Pictures shown: {SHOWN} drawn by the run's seed, not chosen."]
     for name, candidate in baselines.items():
         tell(name)
-        tastings.append((name, "baseline", evaluator.taste_candidate(candidate, asks)))
+        try:
+            tastings.append((name, "baseline", evaluator.taste_candidate(candidate, asks)))
+        except MergeError as error:  # a rival that cannot be built is no reason to report nothing
+            notes.append(f"{name} is left out: {error.what}.")
     tell("evolved")
     evolved = evaluator.taste_checkpoint(child, asks)
     tastings.append(("evolved", "evolved", evolved))
@@ -70,7 +75,7 @@ def make_report(
             if role != "evolved"
         ),
         shown=_shown(evaluator, asks, tastings, run.seed),
-        notes=(f"Pictures shown: {SHOWN} drawn by the run's seed, not chosen.",),
+        notes=tuple(notes),
     )
 
 

@@ -1,15 +1,20 @@
-"""What commands share: loading a recipe or saying why not, and choosing a target.
+"""What commands share: opening a recipe or saying why not, and turning errors into one diagnostic.
 
-Exit codes: 0 clean or done, 1 findings, 2 could not start.
+Exit codes: 0 clean or done, 1 findings or a failed run, 2 could not start. Whatever is the user's
+mistake leaves as a `Mistake`, which `merge_dsl/cli.py` prints; nothing here ends in a traceback.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from merge_dsl.meaning.load import NONE, Loaded, load_recipe
-from merge_dsl.meaning.recipe import Recipe
+from merge_dsl.meaning.recipe import Recipe, Write
 from merge_dsl.rules.not_yet import not_yet
+from merge_dsl.search.errors import SearchError
+from merge_dsl.space.compile import Space, compile_space
+from merge_dsl.space.fill import models_of
 from merge_dsl.text.diagnostics import Diagnostic, Severity
 from merge_dsl.text.source import Source
 from merge_dsl.tools.show_text import show_text
@@ -17,22 +22,56 @@ from merge_dsl.tools.show_text import show_text
 DONE, FINDINGS, CANNOT = 0, 1, 2
 
 
-class CannotStart(Exception):
-    """Why a command cannot start, in one sentence for the user, and the exit code."""
+class Mistake(Exception):
+    """A command cannot go on: what, the way out, and the exit code."""
 
-    def __init__(self, message: str, code: int = CANNOT) -> None:
-        super().__init__(message)
-        self.code = code
+    def __init__(self, what: str, way_out: str = "", code: int = FINDINGS) -> None:
+        super().__init__(what)
+        self.what, self.way_out, self.code = what, way_out, code
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  = help: {self.way_out}" if self.way_out else self.what
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe that can be run, and the merge that it is about."""
+
+    source: Source
+    recipe: Recipe
+    space: Space
+    target: str
+    write: Write | None
+    models: dict[str, Path]  # the parents that the target takes, and where they lie
 
 
 def loaded_recipe(path: str, overrides: Mapping[str, str] = NONE) -> tuple[Loaded, Recipe]:
-    """A recipe without errors; else its errors are shown and CannotStart is raised."""
+    """A recipe without errors; else its errors are shown and Mistake is raised."""
     loaded = load_recipe(Path(path), overrides)
     if loaded.recipe is None:
         show_errors(loaded.source, loaded.diagnostics)
         unread = any(d.code == "S014" for d in loaded.diagnostics)
-        raise CannotStart(f"{path} has mistakes", CANNOT if unread else FINDINGS)
+        raise Mistake(f"{path} has mistakes", code=CANNOT if unread else FINDINGS)
     return loaded, loaded.recipe
+
+
+def open_job(path: str) -> Job:
+    """Read a recipe and make it ready to run. Errors are shown and end in Mistake."""
+    loaded, recipe = loaded_recipe(path)
+    target = target_of(recipe)
+    must_run(loaded, recipe, target)
+    models = {}
+    for name in models_of(recipe, target):
+        folder = recipe.models[name].folder
+        if folder is None:
+            raise Mistake(
+                f"{name} ({recipe.models[name].place}) is not on this machine",
+                "fetch it with `hf download`, or point to a folder with file:",
+                CANNOT,
+            )
+        models[name] = folder
+    write = next((write for write in recipe.writes if write.target == target), None)
+    return Job(loaded.source, recipe, compile_space(recipe, target), target, write, models)
 
 
 def show_errors(source: Source, diagnostics: tuple[Diagnostic, ...]) -> None:
@@ -51,12 +90,28 @@ def target_of(recipe: Recipe) -> str:
         return list(recipe.merges)[-1]
     if recipe.routes:
         return list(recipe.routes)[-1]
-    raise CannotStart(f"recipe {recipe.name} builds nothing: it has no merge", FINDINGS)
+    raise Mistake(f"recipe {recipe.name} builds nothing: it has no merge")
 
 
 def must_run(loaded: Loaded, recipe: Recipe, target: str) -> None:
-    """Raise CannotStart, after showing why, where this version cannot run the target."""
+    """Raise Mistake, after showing why, where this version cannot run the target."""
     reasons = not_yet(recipe, target)
     if reasons:
         show_errors(loaded.source, tuple(reasons))
-        raise CannotStart(f"this version cannot run `{target}`", FINDINGS)
+        raise Mistake(f"this version cannot run `{target}`")
+
+
+def told(command: Callable[[], int]) -> int:
+    """Run a command that touches models; what goes wrong there leaves as a Mistake."""
+    from vlm.errors import VlmError
+
+    try:
+        return command()
+    except VlmError as error:
+        what = f"{error.where}: {error.what}" if error.where else error.what
+        raise Mistake(what, error.way_out) from error
+    except SearchError as error:
+        raise Mistake(error.what, error.way_out) from error
+    except OSError as error:
+        what = f"{error.filename or 'the disk'}: {error.strerror or error}"
+        raise Mistake(what) from error

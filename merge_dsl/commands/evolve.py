@@ -1,23 +1,25 @@
 """`awase evolve RECIPE`: search, write the winner, report. The same command continues a stopped run.
 
 In: a recipe. Out, in the run's folder: the journal, `best.merge`, `report.json`, `report.html`; and
-the checkpoint where the recipe's `write` says.
+the checkpoint where the recipe's `write` says. Everything that can be found wrong before the first
+trial is looked for before it.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from merge_dsl.commands.common import CANNOT, DONE
+from merge_dsl.commands.asking import header_of, reported, scored, searched, tables
+from merge_dsl.commands.common import DONE, Job, Mistake, open_job, told
 from merge_dsl.commands.merge import target_folder, write_candidate
-from merge_dsl.commands.shared import Job, Mistake, open_job, told
-from merge_dsl.meaning.recipe import Search, Term
+from merge_dsl.meaning.recipe import Search
+from merge_dsl.search.engine import Engine
 from merge_dsl.search.engines import ENGINES
-from merge_dsl.search.errors import CandidateFailed
-from merge_dsl.search.journal import FILE_NAME, Header, Journal, Trial
+from merge_dsl.search.journal import FILE_NAME, Journal, Trial
 from merge_dsl.search.loop import Budget, Outcome, Proposal, Result, run_search
 from merge_dsl.search.report import to_json
 from merge_dsl.space.baselines import baselines
@@ -29,11 +31,33 @@ from merge_dsl.space.space import decode, encode, start
 from merge_dsl.tools.progress import Progress
 
 if TYPE_CHECKING:
-    from vlm.evaluator import Evaluator, Table
+    from vlm.evaluator import Evaluator
     from vlm.score import Ask
 
 STOPPED = 130  # Ctrl-C, as shells have it
 BEST, REPORT, PAGE = "best.merge", "report.json", "report.html"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: a recipe, where its traces go, and what the command line says instead of it."""
+
+    job: Job
+    search: Search
+    folder: Path
+    out: Path  # of the checkpoint
+    seed: int
+    budget: Budget
+    quiet: bool
+
+    @property
+    def first(self) -> Candidate:
+        """The candidate at the start of every hole."""
+        return self.filled(start(self.job.space))
+
+    def filled(self, values: Sequence[Value]) -> Candidate:
+        """The candidate at these values."""
+        return fill(self.job.space, values, self.seed)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,82 +65,97 @@ def run(args: argparse.Namespace) -> int:
 
     # Before numpy loads: small linear algebra on many threads is slower by tens on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-    def command() -> int:
-        job = open_job(args.recipe)
-        folder = Path(args.run) if args.run else Path("runs") / job.recipe.name
-        if (folder / REPORT).exists():
-            print(f"{folder} holds a finished run: {folder / PAGE}; --run starts another")
-            return DONE
-        return _evolve(job, folder, args.seed, args.trials, args.quiet)
-
     try:
-        return told(command)
+        return told(lambda: _evolve(_opened(args)))
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last trial", file=sys.stderr)
         return STOPPED
 
 
-def _evolve(job: Job, folder: Path, seed: int | None, trials: int | None, quiet: bool) -> int:
+def _opened(args: argparse.Namespace) -> Run:
+    job = open_job(args.recipe)
     search = job.recipe.search_of(job.target)
     if search is None:
         raise Mistake(f"nothing says how {job.target} is searched", f"add `search {job.target}`")
     if not job.space.genes:
         raise Mistake(f"{job.target} has no holes", "awase merge builds it as it stands")
+    folder = Path(args.run) if args.run else Path("runs") / job.recipe.name
     out = target_folder(job, None) if job.write else folder / "model"
-    seed = seed if seed is not None else (search.seed or 0)
-    budget = Budget(
-        trials or search.budget.trials, search.budget.generations, search.budget.seconds
-    )
+    if folder.resolve().is_relative_to(out.resolve()):
+        raise Mistake(f"{out} is the run's own folder, or holds it", "write the model elsewhere")
+    limits = search.budget
+    budget = Budget(limits.trials, limits.generations, limits.seconds)
+    if args.trials is not None:
+        budget = Budget(args.trials)
+    seed = args.seed if args.seed is not None else (search.seed or 0)
+    return Run(job, search, folder, out, seed, budget, args.quiet)
+
+
+def _evolve(run: Run) -> int:
     from vlm.evaluator import Evaluator
+    from vlm.readiness import check_ready
     from vlm.weights.writer import check_target
 
-    check_target(out)
-    asks = [ask_of(term) for objective in search.objectives for term in objective.terms]
-    reported = [ask_of(t) for r in job.recipe.reports if r.target == job.target for t in r.terms]
-    evaluator = Evaluator(job.models, _tables(job, [*asks, *reported]))
-    evaluator.open_resident(fill(job.space, start(job.space), seed))
-    header = Header(
-        recipe=fill(job.space, start(job.space), seed).digest(),
-        seed=seed,
-        genes=tuple(gene.name for gene in job.space.genes),
-        evaluator=evaluator.fingerprint(),
+    job, asks, shown = run.job, searched(run.search), reported(run.job)
+    space = job.space
+    evaluator = Evaluator(job.models, tables(job, [*asks, *shown]))
+    # Of the data that the search looks at: data of the report may be mended between two commands.
+    fingerprint = evaluator.fingerprint(ask.data for ask in asks)
+    header = header_of(job, run.search, run.seed, fingerprint)
+    engine = ENGINES[run.search.engine.name](
+        encode(space, start(space)), run.seed, **run.search.engine.settings
     )
-    with Journal(folder / FILE_NAME, header) as journal:
-        result = _search(job, search, evaluator, journal, budget, seed, quiet)
-    if result.winner is None:
-        raise Mistake("the search has no winner", "see the journal")
-    best = freeze(job.source, job.space, result.winner.values, seed)
-    _write_text(folder / BEST, relocate(best, job.recipe.folder, folder))
-    candidate = fill(job.space, result.winner.values, seed)
-    write_candidate(job, candidate, (folder / BEST).read_text(encoding="utf-8"), str(out))
-    if reported:
-        _report(job, evaluator, reported, result, folder, out, seed, quiet)
-    print(f"recipe      {folder / BEST}\ncheckpoint  {out}")
+    path = run.folder / FILE_NAME
+    if path.exists():
+        with Journal(path, header) as journal:  # raises where it is of another run
+            _refuse_fewer(run, journal)
+            if _is_finished(run, journal, bool(shown)):
+                page = f": {run.folder / PAGE}" if shown else ""
+                print(f"{run.folder} holds a finished run{page}; --run starts another")
+                return DONE
+    check_target(run.out, job.models.values())
+    evaluator.open_resident(run.first)
+    check_ready(evaluator, asks, shown)
+    with Journal(path, header) as journal:
+        result = _search(run, engine, evaluator, journal)
+        if result.winner is None:
+            raise Mistake("the search has no winner", "see the journal")
+        best = freeze(job.source, space, result.winner.values, run.seed)
+        best = relocate(best, job.recipe.folder, run.folder)
+        _write_text(run.folder / BEST, best)
+        write_candidate(job, run.filled(result.winner.values), best, run.out)
+        if shown:
+            _report(run, evaluator, shown, result)
+    print(f"recipe      {run.folder / BEST}\ncheckpoint  {run.out}")
     return DONE
 
 
-def _search(
-    job: Job,
-    search: Search,
-    evaluator: "Evaluator",
-    journal: Journal,
-    budget: Budget,
-    seed: int,
-    quiet: bool,
-) -> Result:
-    space = job.space
-    origin = encode(space, start(space))
-    engine = ENGINES[search.engine.name](origin, seed, **search.engine.settings)
-    progress = Progress(job.recipe.name, budget.trials, budget.seconds, quiet)
+def _refuse_fewer(run: Run, journal: Journal) -> None:
+    """A budget below what is done already asks for a search that is not the one in the journal."""
+    limit = run.budget.trials
+    done = sum(trial.role == "search" for trial in journal.trials)
+    if limit is not None and done > limit:
+        raise Mistake(
+            f"{run.folder} holds {done} trials, and the budget is {limit}",
+            f"give --trials {done} or more, or start another run with --run",
+        )
+
+
+def _is_finished(run: Run, journal: Journal, reports: bool) -> bool:
+    wanted = [BEST, REPORT] if reports else [BEST]
+    return journal.end is not None and all((run.folder / name).exists() for name in wanted)
+
+
+def _search(run: Run, engine: Engine, evaluator: "Evaluator", journal: Journal) -> Result:
+    progress = Progress(run.job.recipe.name, run.budget.trials, run.budget.seconds, run.quiet)
     best = -float("inf")
 
     def propose(point: Sequence[float]) -> Proposal:
-        values = decode(space, point)
-        return Proposal(values, fill(space, values, seed).digest())
+        values = decode(run.job.space, point)
+        return Proposal(values, run.filled(values).digest())
 
     def evaluate(values: tuple[Value, ...]) -> Outcome:
-        return _score(search, evaluator, fill(space, values, seed))
+        return scored(run.search, evaluator, run.filled(values))
 
     def heard(trial: Trial, replayed: bool) -> None:
         nonlocal best
@@ -125,89 +164,41 @@ def _search(
             progress.trial(trial.number + 1, trial.generation, trial.score, best, not replayed)
 
     with progress:
-        return run_search(engine, propose, evaluate, journal, budget, heard)
+        return run_search(engine, propose, evaluate, journal, run.budget, heard)
 
 
-def _score(search: Search, evaluator: "Evaluator", candidate: Candidate) -> Outcome:
-    """The weighted sum of a search's terms: what the recipe's one objective says."""
-    from vlm.errors import MergeError
-
-    objective = search.objectives[0]
-    asks = [ask_of(term) for term in objective.terms]
-    try:
-        tasting = evaluator.taste_candidate(candidate, asks)
-    except MergeError as error:  # this candidate's weights have no blend; others may
-        raise CandidateFailed(str(error)) from error
-    total = sum(
-        term.factor * tasting.mean(ask) for term, ask in zip(objective.terms, asks, strict=True)
-    )
-    samples = {str(ask): values for ask, values in tasting.values.items()}
-    return Outcome(total if objective.maximize else -total, samples)
-
-
-def ask_of(term: Term) -> "Ask":
-    """A term of a recipe, as `vlm` is asked."""
-    from vlm.score import Ask
-
-    return Ask(term.metric, term.data, tuple(sorted(term.settings.items())))
-
-
-def _tables(job: Job, asks: Sequence["Ask"]) -> "dict[str, Table]":
-    from vlm.evaluator import Table
-
-    tables = {}
-    for name in dict.fromkeys(ask.data for ask in asks):
-        data = job.recipe.data[name]
-        if data.path is None:
-            raise Mistake(
-                f"{name} ({data.place}) is not on this machine",
-                "export it to parquet and point to it with file:",
-                CANNOT,
-            )
-        tables[name] = Table(data.path, data.split, data.rows, data.prompt)
-    return tables
-
-
-def _report(
-    job: Job,
-    evaluator: "Evaluator",
-    asks: Sequence["Ask"],
-    result: Result,
-    folder: Path,
-    out: Path,
-    seed: int,
-    quiet: bool,
-) -> None:
+def _report(run: Run, evaluator: "Evaluator", asks: Sequence["Ask"], result: Result) -> None:
     from merge_dsl.tools.report_html import to_html
     from merge_dsl.tools.report_table import print_report
-    from vlm.reporting import Run, make_report
+    from vlm import reporting
 
     def tell(name: str) -> None:
-        if not quiet:
+        if not run.quiet:
             print(f"scoring {name}", file=sys.stderr, flush=True)
 
+    assert evaluator.resident is not None
     fresh = [trial for trial in result.trials if trial.repeats is None]
-    report = make_report(
+    report = reporting.make_report(
         evaluator,
         asks,
-        Run(
-            recipe=job.recipe.name,
-            seed=seed,
+        reporting.Run(
+            recipe=run.job.recipe.name,
+            seed=run.seed,
             trials=len(result.trials),
             samples_evaluated=sum(len(v) for t in fresh for v in t.samples.values()),
             fingerprint=evaluator.fingerprint(),
         ),
-        parents=tuple(job.models),
-        baselines=baselines(fill(job.space, start(job.space), seed)),
-        child=out,
+        parents=tuple(run.job.models),
+        baselines=baselines(run.first, evaluator.resident.host.name),
+        child=run.out,
         tell=tell,
     )
     scores = [trial.score for trial in result.trials if trial.score is not None]
-    _write_text(folder / PAGE, to_html(report, scores))
-    _write_text(folder / REPORT, to_json(report))  # last: it is the sign of a finished run
-    if not quiet:
+    _write_text(run.folder / PAGE, to_html(report, scores))
+    _write_text(run.folder / REPORT, to_json(report))  # last: it is the sign of a finished run
+    if not run.quiet:
         print_report(report)
-    print(f"report      {folder / PAGE}")
+    print(f"report      {run.folder / PAGE}")
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from merge_dsl.commands.common import DONE, CannotStart, loaded_recipe, target_of
+from merge_dsl.commands.common import CANNOT, DONE, Mistake, loaded_recipe, target_of
 from merge_dsl.meaning.load import load_source
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import Space, compile_space
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         out.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        raise CannotStart(f"{out} cannot be written: {error.strerror}") from error
+        raise Mistake(f"{out} cannot be written: {error.strerror}", code=CANNOT) from error
     return DONE
 
 
@@ -45,16 +45,18 @@ def _values(space: Space, path: Path) -> tuple[Value, ...]:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise CannotStart(f"{path} cannot be read: {error.strerror}") from error
+        raise Mistake(f"{path} cannot be read: {error.strerror}", code=CANNOT) from error
     except ValueError as error:
-        raise CannotStart(f"{path} is no JSON: {error}") from error
+        raise Mistake(f"{path} is no JSON: {error}", code=CANNOT) from error
     if isinstance(table, list):
         if len(table) != len(space.genes):
-            raise CannotStart(f"{path} has {len(table)} values for {len(space.genes)} genes")
+            raise Mistake(
+                f"{path} has {len(table)} values for {len(space.genes)} genes", code=CANNOT
+            )
         table = {gene.name: value for gene, value in zip(space.genes, table, strict=True)}
     if not isinstance(table, dict):
-        raise CannotStart(f"{path} is neither a table of genes nor a list of values")
+        raise Mistake(f"{path} is neither a table of genes nor a list of values", code=CANNOT)
     try:
         return values_by_name(space, table)
     except ValueError as error:
-        raise CannotStart(f"{path}: {error}") from error
+        raise Mistake(f"{path}: {error}", code=CANNOT) from error

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from merge_dsl.commands.common import CannotStart
+from merge_dsl.commands.common import CANNOT, Mistake
 from merge_dsl.meaning.load import Loaded, load_recipe
 from merge_dsl.text.diagnostics import Severity
 from merge_dsl.text.words import counted
@@ -29,7 +29,7 @@ def _recipes(paths: list[str]) -> list[Path]:
         if path.is_dir():
             inside = sorted(path.rglob("*.merge"))
             if not inside:
-                raise CannotStart(f"{name} holds no recipe, no file that ends in .merge")
+                raise Mistake(f"{name} holds no recipe, no file that ends in .merge", code=CANNOT)
             found += inside
         else:
             found.append(path)

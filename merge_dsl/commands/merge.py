@@ -5,12 +5,14 @@ In: a recipe, such as the `best.merge` of a run. Out: the checkpoint, where `--o
 """
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
-from merge_dsl.commands.common import CANNOT, DONE
-from merge_dsl.commands.shared import Job, Mistake, open_job, told
+from merge_dsl.commands.common import CANNOT, DONE, Job, Mistake, open_job, told
 from merge_dsl.space.candidate import Candidate
 from merge_dsl.space.fill import fill
+from merge_dsl.text.words import counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -20,25 +22,27 @@ def run(args: argparse.Namespace) -> int:
 
 def _merge(job: Job, out: str | None) -> int:
     if job.space.genes:
-        holes = len(job.space.genes)
         raise Mistake(
-            f"{job.recipe.name} has {holes} hole{'s' * (holes > 1)} to fill",
+            f"{job.recipe.name} has {counted(len(job.space.genes), 'hole')} to fill",
             "awase evolve searches for them; awase freeze fills them with their starts",
         )
     search = job.recipe.search_of(job.target)
     seed = search.seed if search is not None and search.seed is not None else 0
-    folder = write_candidate(job, fill(job.space, (), seed), job.source.text, out)
+    folder = target_folder(job, out)
+    write_candidate(job, fill(job.space, (), seed), job.source.text, folder)
     print(f"wrote {folder}")
     return DONE
 
 
-def write_candidate(job: Job, candidate: Candidate, recipe: str, out: str | None) -> Path:
-    """Write one candidate where `out`, or the recipe, says; `recipe` is kept inside. The folder."""
+def write_candidate(job: Job, candidate: Candidate, recipe: str, folder: Path) -> None:
+    """Write one candidate to `folder`; `recipe` is kept inside."""
     from vlm.weights.source import open_source
-    from vlm.weights.writer import write_model
+    from vlm.weights.writer import check_target, write_model
 
-    sources = {name: open_source(name, folder) for name, folder in job.models.items()}
-    folder = target_folder(job, out)
+    check_target(folder, job.models.values())
+    if folder.exists():
+        print(f"replacing {folder}, which awase wrote", file=sys.stderr)
+    sources = {name: open_source(name, place) for name, place in job.models.items()}
     write = job.write
     dtype = write.dtype if write is not None else None
     limit = write.shard if write is not None else None
@@ -50,7 +54,6 @@ def write_candidate(job: Job, candidate: Candidate, recipe: str, out: str | None
         dtype=dtype,
         **({"shard_bytes": limit} if limit else {}),
     )
-    return folder
 
 
 def target_folder(job: Job, out: str | None) -> Path:
@@ -63,4 +66,4 @@ def target_folder(job: Job, out: str | None) -> Path:
             f'add `write {job.target} to "…"`, or give --out',
             CANNOT,
         )
-    return Path(job.write.path)
+    return Path(os.path.expanduser(job.write.path))

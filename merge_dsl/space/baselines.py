@@ -1,8 +1,9 @@
 """What one would blend without a search, from the same parents: the rivals that a search must beat.
 
-In: any candidate of the recipe. Out: named candidates in which every blend is replaced by one that
-needs no tuning. The *host* is the ingredient whose model gives the parts that are kept; the others
-are *guests*. Several guests share a weight evenly.
+In: any candidate of the recipe, and the name of its host. Out: named candidates in which every blend
+is replaced by one that needs no tuning. The *host* is the one model whose config and projector the
+child has; the other ingredients are *guests*, who share a weight evenly. Blends that are named after
+a share of the host are left out where some blend has no host, or nobody else.
 """
 
 from dataclasses import replace
@@ -13,36 +14,36 @@ from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Value
 SEED = 0  # of the masks of the unsearched dare_ties
 
 
-def baselines(candidate: Candidate) -> dict[str, Candidate]:
-    """Name -> candidate, in the order in which a report shows them."""
-    table = {
-        "graft": _with(candidate, "linear", 0.0, 1.0),
-        "linear 1/2": _with(candidate, "linear", 0.5, 0.5),
-        "linear 3/4": _with(candidate, "linear", 0.25, 0.75),
-    }
+def baselines(candidate: Candidate, host: str) -> dict[str, Candidate]:
+    """Name -> candidate, in the order in which a report shows them. `host` is a model's name."""
+    table = {}
+    if all(_guests(blend, host) not in (0, len(blend.ingredients)) for blend in candidate.blends):
+        table["graft"] = _with(candidate, host, "linear", (0.0, 1.0))
+        table["linear 1/2"] = _with(candidate, host, "linear", (0.5, 0.5))
+        table["linear 3/4"] = _with(candidate, host, "linear", (0.25, 0.75))
     if all(blend.base is not None for blend in candidate.blends):
-        table["task arithmetic"] = _with(candidate, "task_arithmetic", None, None)
-        table["ties"] = _with(candidate, "ties", None, None)
-        table["dare_ties"] = _with(candidate, "dare_ties", None, None)
+        table["task arithmetic"] = _with(candidate, host, "task_arithmetic", None)
+        table["ties"] = _with(candidate, host, "ties", None)
+        table["dare_ties"] = _with(candidate, host, "dare_ties", None)
     return table
 
 
-def _with(candidate: Candidate, method: str, host: float | None, guests: float | None) -> Candidate:
-    """Every blend by `method`; `host` and `guests` are total weights, None the method's default."""
-    return replace(
-        candidate,
-        blends=tuple(_blend(candidate, b, method, host, guests) for b in candidate.blends),
-    )
+def _guests(blend: Blend, host: str) -> int:
+    return sum(item.origin.model != host for item in blend.ingredients)
 
 
-def _blend(
-    candidate: Candidate, blend: Blend, method: str, host: float | None, guests: float | None
-) -> Blend:
+def _with(
+    candidate: Candidate, host: str, method: str, weights: tuple[float, float] | None
+) -> Candidate:
+    """Every blend by `method`; `weights` are totals of host and guests, None the method's defaults."""
+    blends = tuple(_blend(blend, host, method, weights) for blend in candidate.blends)
+    return replace(candidate, blends=blends)
+
+
+def _blend(blend: Blend, host: str, method: str, weights: tuple[float, float] | None) -> Blend:
     signature = METHODS[method]
     width = len(blend.units)
-    hosts = {keep.origin.model for keep in candidate.keeps}
-    guest_count = sum(item.origin.model not in hosts for item in blend.ingredients)
-    host_count = len(blend.ingredients) - guest_count
+    guests = _guests(blend, host)
 
     def settings(item: Ingredient) -> dict[str, tuple[Value, ...]]:
         values = {
@@ -50,10 +51,10 @@ def _blend(
             for name, setting in signature.settings.items()
             if setting.scope == "ingredient" and setting.default is not None
         }
-        is_host = item.origin.model in hosts
-        total, count = (host, host_count) if is_host else (guests, guest_count)
-        if total is not None:
-            values["weight"] = total / count
+        if weights is not None:
+            is_guest = item.origin.model != host
+            count = guests if is_guest else len(blend.ingredients) - guests
+            values["weight"] = weights[is_guest] / count
         return {name: (value,) * width for name, value in values.items()}
 
     shared = {

@@ -17,7 +17,7 @@ FILE = "file:"
 def relocate(text: str, old: Path, new: Path) -> str:
     """The text as it must read in `new`. A text that does not parse comes back as it is."""
     tree = parse(Source("", text)).tree
-    if tree is None or old.resolve() == new.resolve():
+    if tree is None or os.path.abspath(old) == os.path.abspath(new):
         return text
     for item in reversed(tree.items):  # from the end, so that earlier spans stay true
         if isinstance(item, Use):
@@ -30,9 +30,14 @@ def relocate(text: str, old: Path, new: Path) -> str:
 
 
 def _moved(path: str, old: Path, new: Path) -> str:
-    if Path(path).is_absolute():
+    """Relative paths only: `~` means the same everywhere.
+
+    Folders are compared as they are written, links and all, for so are addresses read.
+    """
+    if Path(path).is_absolute() or path.startswith("~"):
         return path
-    return Path(os.path.relpath(old.resolve() / path, new.resolve())).as_posix()
+    there = os.path.join(os.path.abspath(old), path)
+    return Path(os.path.relpath(there, os.path.abspath(new))).as_posix()
 
 
 def _put(text: str, address: Text, value: str) -> str:

@@ -1,0 +1,102 @@
+"""What a recipe's search and report ask of `vlm`, and what makes two searches the same.
+
+In: a `Job`. Out: terms and tables as the evaluator takes them, the score of one candidate, and the
+header of a journal.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from merge_dsl.commands.common import CANNOT, Job, Mistake
+from merge_dsl.meaning.recipe import Search, Term
+from merge_dsl.search.errors import CandidateFailed
+from merge_dsl.search.journal import Header
+from merge_dsl.search.loop import Outcome
+from merge_dsl.space.candidate import Candidate
+from merge_dsl.space.fill import fill
+from merge_dsl.space.space import decode, start
+
+if TYPE_CHECKING:
+    from vlm.evaluator import Evaluator, Table
+    from vlm.score import Ask
+
+
+def ask_of(term: Term) -> "Ask":
+    """A term of a recipe, as `vlm` is asked."""
+    from vlm.score import Ask
+
+    return Ask(term.metric, term.data, tuple(sorted(term.settings.items())))
+
+
+def searched(search: Search) -> "list[Ask]":
+    """What a search looks at."""
+    return [ask_of(term) for objective in search.objectives for term in objective.terms]
+
+
+def reported(job: Job) -> "list[Ask]":
+    """What the report of the job's target scores; empty where there is none."""
+    reports = [report for report in job.recipe.reports if report.target == job.target]
+    return [ask_of(term) for report in reports for term in report.terms]
+
+
+def tables(job: Job, asks: Sequence["Ask"]) -> "dict[str, Table]":
+    """Where the data of these terms lie. Raises Mistake for data that are not here."""
+    from vlm.evaluator import Table
+
+    found = {}
+    for name in dict.fromkeys(ask.data for ask in asks):
+        data = job.recipe.data[name]
+        if data.path is None:
+            raise Mistake(
+                f"{name} ({data.place}) is not on this machine",
+                "export it to parquet and point to it with file:",
+                CANNOT,
+            )
+        found[name] = Table(data.path, data.split, data.rows, data.prompt)
+    return found
+
+
+def scored(search: Search, evaluator: "Evaluator", candidate: Candidate) -> Outcome:
+    """The weighted sum of a search's terms: what the recipe's one objective says."""
+    from vlm.errors import MergeError
+
+    objective = search.objectives[0]
+    asks = [ask_of(term) for term in objective.terms]
+    try:
+        tasting = evaluator.taste_candidate(candidate, asks)
+    except MergeError as error:  # this candidate's weights have no blend; others may
+        raise CandidateFailed(str(error)) from error
+    total = sum(
+        term.factor * tasting.mean(ask) for term, ask in zip(objective.terms, asks, strict=True)
+    )
+    samples = {str(ask): values for ask, values in tasting.values.items()}
+    return Outcome(total if objective.maximize else -total, samples)
+
+
+def header_of(job: Job, search: Search, seed: int, fingerprint: str) -> Header:
+    """What a run is. All that decides a trial is in it, but for the budget, which may change."""
+    space = job.space
+    # Two points of the space stand for what is done with its genes; any other two would do.
+    points = (start(space), decode(space, [(0.37 * i + 0.11) % 1 for i in range(len(space.genes))]))
+    state = {
+        "candidates": [fill(space, values, 0).digest() for values in points],
+        "objectives": [
+            {
+                "maximize": objective.maximize,
+                "terms": [(term.factor, str(ask_of(term))) for term in objective.terms],
+            }
+            for objective in search.objectives
+        ],
+        "engine": [search.engine.name, dict(search.engine.settings)],
+        "genes": [asdict(gene) for gene in space.genes],
+    }
+    text = json.dumps(state, sort_keys=True, ensure_ascii=False)
+    return Header(
+        recipe=hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),
+        seed=seed,
+        genes=tuple(gene.name for gene in space.genes),
+        evaluator=fingerprint,
+    )
