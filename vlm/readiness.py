@@ -4,13 +4,13 @@ In: an evaluator and the terms of search and report. Out: nothing, or the error 
 come after the last trial.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from merge_dsl.meaning.metrics import METRICS
-from vlm.answer import open_reader
 from vlm.errors import DataError, VlmError
 from vlm.evaluator import Evaluator
 from vlm.metrics import Sample, score
+from vlm.reader import Reader, open_reader
 from vlm.score import Ask
 from vlm.tasks.pictures import open_picture
 from vlm.tasks.questions import Question, refuse_shared
@@ -24,23 +24,26 @@ def check_ready(evaluator: Evaluator, searched: Sequence[Ask], reported: Sequenc
     """
     assert evaluator.resident is not None
     tables = evaluator.questions
+    names = dict.fromkeys(ask.data for ask in (*searched, *reported))
+    host = evaluator.resident.host
+    _ask_all(open_reader(host.folder, host.anatomy.sees), [tables[name] for name in names])
     refuse_shared(
         {ask.data: tables[ask.data] for ask in searched},
         {ask.data: tables[ask.data] for ask in reported},
     )
-    for name in dict.fromkeys(ask.data for ask in (*searched, *reported)):
+    for name in names:
         _look_at_all(name, tables[name])
     for ask in dict.fromkeys((*searched, *reported)):
         _score_dummies(ask, tables[ask.data])
-    host = evaluator.resident.host
-    reader = open_reader(host.folder, host.anatomy.sees)
-    for name in dict.fromkeys(ask.data for ask in (*searched, *reported)):
-        reader.prompts(tables[name])
-    if reported:
-        for source in evaluator.sources.values():
-            reader = open_reader(source.folder, source.anatomy.sees)
-            for name in dict.fromkeys(ask.data for ask in reported):
-                reader.prompts(tables[name])
+    parents = evaluator.sources.values() if reported else ()
+    asked = [tables[name] for name in dict.fromkeys(ask.data for ask in reported)]
+    for source in parents:
+        _ask_all(open_reader(source.folder, source.anatomy.sees), asked)
+
+
+def _ask_all(reader: Reader, tables: Iterable[Sequence[Question]]) -> None:
+    for questions in tables:
+        reader.prompts(questions)
 
 
 def _look_at_all(name: str, questions: Sequence[Question]) -> None:

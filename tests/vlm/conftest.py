@@ -149,6 +149,20 @@ def parents(
     }
 
 
+@pytest.fixture
+def place(parents: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the parents, data and the recipe, and the current directory beside it."""
+    from tests.vlm.tiny import RECIPE, rows, save_rows
+
+    for name, folder in parents.items():
+        (tmp_path / name).symlink_to(folder)
+    save_rows(tmp_path / "rows.parquet", rows())
+    (tmp_path / "tiny.merge").write_text(RECIPE, encoding="utf-8")
+    (tmp_path / "cwd").mkdir()
+    monkeypatch.chdir(tmp_path / "cwd")
+    return tmp_path
+
+
 def student(
     method: str = "linear",
     host: float = 0.5,

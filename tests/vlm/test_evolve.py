@@ -6,90 +6,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
-import datasets
 import pytest
 
 from merge_dsl.cli import main
 from tests.vlm.conftest import save_language_model
-from tests.vlm.test_answer import picture
-
-RECIPE = """# a comment that stays
-recipe tiny
-
-model base from "file:base"
-model eyes from "file:eyes"
-model tongue from "file:tongue"
-
-data looked_at from "file:rows.parquet" { split = "search" }
-data reported from "file:rows.parquet" { split = "report" }
-
-merge student {
-  keep vision, projector, embed, head from eyes
-  language.layers by dare_ties {
-    base base
-    each {
-      weight = 0.0..1.0 start 0.5 per layer  # a gene a layer
-      density = 0.2..1.0 start 0.5
-    }
-    take eyes.language
-    take tongue
-  }
-}
-
-search student {
-  maximize 0.5 * log_likelihood on looked_at + 0.5 * rouge_l on looked_at
-  by = cma_es(sigma = 0.2)
-  budget = 14 trials
-  seed = 5
-}
-
-report student {
-  exact_match on reported
-  rouge_l on reported
-}
-
-write student to "out/tiny" { dtype = fp16 }
-"""
-
-
-@pytest.fixture
-def place(parents: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the parents, data and the recipe, and the current directory beside it."""
-    for name, folder in parents.items():
-        (tmp_path / name).symlink_to(folder)
-    rows = [
-        {
-            "id": str(i),
-            "image": {"bytes": picture((40 * i, 0, 99)), "path": None},
-            "question": "これは何？",
-            "answers": ["赤いリンゴ" if i % 2 else "a red apple"],
-            "split": "search" if i < 4 else "report",
-        }
-        for i in range(6)
-    ]
-    table = datasets.Dataset.from_list(rows).cast_column("image", datasets.Image())
-    table.to_parquet(str(tmp_path / "rows.parquet"))
-    (tmp_path / "tiny.merge").write_text(RECIPE, encoding="utf-8")
-    (tmp_path / "cwd").mkdir()
-    monkeypatch.chdir(tmp_path / "cwd")
-    return tmp_path
-
-
-def evolve(*arguments: str) -> int:
-    return main(["evolve", "../tiny.merge", "--quiet", *arguments])
-
-
-def weights(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in sorted(folder.glob("*.safetensors"))}
-
-
-def records(run: Path) -> list[dict[str, object]]:
-    lines = (run / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-    found = [json.loads(line)["record"] for line in lines]
-    return [{k: v for k, v in record.items() if k != "seconds"} for record in found]
+from tests.vlm.tiny import RECIPE, evolve, records, weights
 
 
 def test_the_thread(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

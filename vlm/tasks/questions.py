@@ -65,7 +65,7 @@ def read_questions(
         raise DataError(f"{path} has no references", f"add a column {' or '.join(REFERENCES)}")
     folder = path if path.is_dir() else path.parent
     found = tuple(
-        _question(table[i], f"{path}, row {i}", i, column, prompt, folder)
+        _question(table[i], path, i, column, prompt, folder)
         for i in _chosen(len(table), path, rows)
     )
     _refuse_two_pictures_of_one_name(path, found)
@@ -105,13 +105,15 @@ def _chosen(count: int, path: Path, rows: Sequence[tuple[int, int]] | None) -> l
 
 
 def _question(
-    row: Mapping[str, Any], where: str, number: int, column: str, prompt: str | None, folder: Path
+    row: Mapping[str, Any], path: Path, number: int, column: str, prompt: str | None, folder: Path
 ) -> Question:
+    given = row.get("id")
+    id = str(number if given is None else given)  # a number counts within the split
+    where = f"{path}, row {id}"
     image = _bytes(row.get("image"), where, folder)
     key = "" if image is None else hashlib.sha256(image).hexdigest()[:16]
-    given = row.get("id")
     return Question(
-        id=str(number if given is None else given),
+        id=id,
         picture=str(row.get("picture") or key or f"row {number}"),
         image=image,
         question=str(row.get("question") or prompt or ASKED),
