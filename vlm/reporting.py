@@ -4,6 +4,7 @@ In: an evaluator, the terms of the recipe's report, the checkpoint as it was wri
 The child is scored from the reopened checkpoint, not from memory: what is published is what is scored.
 """
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from merge_dsl.search.report import Difference, ModelRow, Report, Role, Score, S
 from merge_dsl.space.candidate import Candidate
 from vlm.errors import MergeError
 from vlm.evaluator import Evaluator
-from vlm.metrics.interval import interval, paired
+from vlm.metrics.interval import Interval, interval, paired
 from vlm.score import Ask, Tasting
 
 SHOWN = 3  # pictures on the report page
@@ -80,15 +81,26 @@ def make_report(
 
 
 def _score(ask: Ask, tasting: Tasting, clusters: Sequence[str]) -> Score:
-    found = interval(tasting.values[ask], clusters, SEED)
+    values = tasting.values[ask]
+    found = interval(values, clusters, SEED) if _sound(values) else _unknown(values)
     return Score(ask.data, ask.label, found.value, found.low, found.high, found.n)
 
 
 def _difference(
     ask: Ask, against: str, evolved: Tasting, other: Tasting, clusters: Sequence[str]
 ) -> Difference:
-    found = paired(evolved.values[ask], other.values[ask], clusters, SEED)
+    pairs = (evolved.values[ask], other.values[ask])
+    found = paired(*pairs, clusters, SEED) if all(map(_sound, pairs)) else _unknown(pairs[0])
     return Difference(against, ask.data, ask.label, found.value, found.low, found.high)
+
+
+def _sound(values: Sequence[float]) -> bool:
+    return all(map(math.isfinite, values))
+
+
+def _unknown(values: Sequence[float]) -> Interval:
+    """Of a model that gives some reference no probability at all: it has no mean."""
+    return Interval(math.nan, math.nan, math.nan, len(values))
 
 
 def _shown(

@@ -106,7 +106,9 @@ def test_a_recipe_with_mistakes_is_a_finding(
 
 
 def test_bad_usage_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["nonsense"], ["lint"], ["freeze", "x"]):
+    evolve = ["evolve", "x"]
+    counts = (["--seed", "-1"], ["--trials", "0"], ["--trials", "-3"], ["--trials", "many"])
+    for arguments in (["nonsense"], ["lint"], ["freeze", "x"], *(evolve + c for c in counts)):
         with pytest.raises(SystemExit) as stopped:
             main(arguments)
         assert stopped.value.code == 2

@@ -28,3 +28,11 @@ def test_relative_addresses_follow(tmp_path: Path) -> None:
 
 def test_a_text_that_does_not_parse_is_left_alone(tmp_path: Path) -> None:
     assert relocate("recipe", tmp_path, tmp_path / "x") == "recipe"
+
+
+def test_homes_stay_and_links_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "deep").mkdir(parents=True)
+    (tmp_path / "runs").symlink_to(tmp_path / "disk" / "deep")
+    text = 'recipe a\nmodel a from "file:~/a"\nmodel b from "file:models/b"\n'
+    moved = relocate(text, tmp_path, tmp_path / "runs" / "a")
+    assert '"file:~/a"' in moved and '"file:../../models/b"' in moved

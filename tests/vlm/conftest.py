@@ -1,7 +1,7 @@
 """Small random models in the real layout: a LLaVA, and two LLMs that share its decoder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -161,6 +161,24 @@ def place(parents: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     return tmp_path
+
+
+Told = Callable[..., str]
+
+
+@pytest.fixture
+def told(place: Path, capsys: pytest.CaptureFixture[str]) -> Told:
+    """Evolve a recipe that must not run; what is said of it."""
+
+    from tests.vlm.tiny import evolve
+
+    def run(text: str, *arguments: str, code: int = 1) -> str:
+        (place / "tiny.merge").write_text(text, encoding="utf-8")
+        capsys.readouterr()
+        assert evolve(*arguments) == code
+        return capsys.readouterr().err
+
+    return run
 
 
 def student(

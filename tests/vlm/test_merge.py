@@ -230,3 +230,9 @@ def test_what_comes_between_two_renames_brings_the_old_model_back(
         write_model(student(), sources, tmp_path / "out", recipe="new\n")
     assert (tmp_path / "out" / PROVENANCE).read_text() == "old\n"
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_model_cannot_lie_in_a_file(sources: dict[str, Source], tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(MergeError, match="out is a file"):
+        write_model(student(), sources, tmp_path / "out" / "deep" / "model", recipe="r\n")

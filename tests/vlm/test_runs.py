@@ -1,43 +1,27 @@
-"""Which run is the same run, and what is found wrong before its first trial."""
+"""Which run is the same run, who is reported, and where a run and its model may lie."""
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from merge_dsl.cli import main
-from tests.vlm.conftest import save_llava
-from tests.vlm.tiny import RECIPE, evolve, records, rows, save_rows, weights
-
-SHORT = RECIPE.replace("14 trials", "5 trials")
-OBJECTIVE = "0.5 * log_likelihood on looked_at + 0.5 * rouge_l on looked_at"
-QUICK = SHORT.replace(OBJECTIVE, "log_likelihood on looked_at")
-NO_REPORT = QUICK[: QUICK.index("report student")] + QUICK[QUICK.index("write student") :]
-KEEP = "keep vision, projector, embed, head from eyes"
-BLEND = QUICK[QUICK.index("  language.layers by") : QUICK.index("search student") - 3]
-
-Told = Callable[..., str]
-
-
-@pytest.fixture
-def told(place: Path, capsys: pytest.CaptureFixture[str]) -> Told:
-    """Evolve a recipe that must not run; what is said of it."""
-
-    def run(text: str, *arguments: str, code: int = 1) -> str:
-        (place / "tiny.merge").write_text(text, encoding="utf-8")
-        capsys.readouterr()
-        assert evolve(*arguments) == code
-        return capsys.readouterr().err
-
-    return run
-
-
-def done(place: Path, text: str, *arguments: str) -> None:
-    (place / "tiny.merge").write_text(text, encoding="utf-8")
-    assert evolve(*arguments) == 0
+from tests.vlm.conftest import Told, save_llava
+from tests.vlm.tiny import (
+    BLEND,
+    KEEP,
+    NO_REPORT,
+    OBJECTIVE,
+    QUICK,
+    SHORT,
+    changed,
+    done,
+    records,
+    save_rows,
+    weights,
+)
 
 
 def scores(run: str = "runs/tiny") -> list[Any]:
@@ -179,52 +163,11 @@ def test_a_rival_without_a_blend_is_left_out(place: Path, monkeypatch: pytest.Mo
     assert "ties is left out: these weights sum to zero." in report["notes"]
 
 
-def without(name: str) -> list[dict[str, Any]]:
-    return [{key: value for key, value in row.items() if key != name} for row in rows()]
-
-
-def changed(number: int, **columns: Any) -> list[dict[str, Any]]:
-    some = rows()
-    some[number] |= columns
-    return some
-
-
-@pytest.mark.parametrize(
-    ("data", "recipe", "says"),
-    [
-        (without("split"), QUICK, "no column `split`"),
-        (without("image"), QUICK, "column `image`"),
-        (changed(1, question="<image>\n何？"), QUICK, "it holds <image>"),
-        (changed(5, question="<image>\n何？"), QUICK, "it holds <image>"),
-        (changed(5, image={"bytes": b"torn", "path": None}), QUICK, "reported, row 5: a picture"),
-        (changed(5, image=None), QUICK, "question 5: it has no picture"),
-        (changed(5, answers=[]), QUICK, "row 5: column `answers` has no references"),
-        (rows(), QUICK.replace("exact_match on", "choice_accuracy on"), "choice_accuracy on repor"),
-        ([*rows(), rows()[0] | {"split": "report"}], QUICK, "reports row 0, which the search sees"),
-    ],
-)
-def test_data_are_looked_at_before_the_first_trial(
-    data: list[dict[str, Any]], recipe: str, says: str, place: Path, told: Told
-) -> None:
-    save_rows(place / "rows.parquet", data)
-    assert says in told(recipe)
-    assert not Path("runs").exists() and not Path("out").exists()
-
-
 def test_data_of_a_report_may_be_mended(place: Path) -> None:
     done(place, QUICK)
     cut("runs/tiny", 4)
     save_rows(place / "rows.parquet", changed(5, answers=["another"]))
     done(place, QUICK)
-
-
-def test_models_that_cannot_see_need_no_pictures(place: Path) -> None:
-    some = [row | {"question": f"{i}+1?"} for i, row in enumerate(without("image"))]
-    save_rows(place / "rows.parquet", some)
-    text = QUICK.replace(KEEP, "keep embed, head from base").replace("take eyes.language", "")
-    text = text.replace('model eyes from "file:eyes"\n', "")
-    done(place, text)
-    assert "<img" not in Path("runs/tiny/report.html").read_text()
 
 
 def test_where_a_model_may_go(place: Path, told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,3 +189,18 @@ def test_homes_and_links_survive_the_move_into_the_run(
     assert '"file:~/base"' in Path("runs/tiny/best.merge").read_text()
     assert main(["merge", "runs/tiny/best.merge", "--out", "again"]) == 0
     assert weights(Path("again")) == weights(Path("out/tiny"))
+
+
+def test_a_parent_without_a_score_is_reported_all_the_same(place: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    real = (place / "tongue").resolve()
+    (place / "tongue").unlink()
+    shutil.copytree(real, place / "tongue")
+    tensors = load_file(place / "tongue" / "model.safetensors")
+    tensors["lm_head.weight"][:] = float("nan")
+    save_file(tensors, place / "tongue" / "model.safetensors", metadata={"format": "pt"})
+    done(place, QUICK.replace("exact_match on", "log_likelihood on"))
+    report = json.loads(Path("runs/tiny/report.json").read_text(), parse_constant=pytest.fail)
+    values = {model["name"]: model["scores"][0]["value"] for model in report["models"]}
+    assert values["tongue"] is None and values["evolved"] is not None

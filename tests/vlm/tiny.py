@@ -47,6 +47,13 @@ report student {
 write student to "out/tiny" { dtype = fp16 }
 """
 
+SHORT = RECIPE.replace("14 trials", "5 trials")
+OBJECTIVE = "0.5 * log_likelihood on looked_at + 0.5 * rouge_l on looked_at"
+QUICK = SHORT.replace(OBJECTIVE, "log_likelihood on looked_at")
+NO_REPORT = QUICK[: QUICK.index("report student")] + QUICK[QUICK.index("write student") :]
+KEEP = "keep vision, projector, embed, head from eyes"
+BLEND = QUICK[QUICK.index("  language.layers by") : QUICK.index("search student") - 3]
+
 
 def rows(count: int = 6) -> list[dict[str, Any]]:
     """Pictures of six colours; the first four are searched on, the others reported."""
@@ -81,3 +88,16 @@ def records(run: Path) -> list[dict[str, object]]:
     lines = (run / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     found = [json.loads(line)["record"] for line in lines]
     return [{k: v for k, v in record.items() if k != "seconds"} for record in found]
+
+
+def done(place: Path, text: str, *arguments: str) -> None:
+    """Evolve a recipe that runs through."""
+    (place / "tiny.merge").write_text(text, encoding="utf-8")
+    assert evolve(*arguments) == 0
+
+
+def changed(number: int, **columns: Any) -> list[dict[str, Any]]:
+    """The rows, one of them with other columns."""
+    some = rows()
+    some[number] |= columns
+    return some

@@ -38,6 +38,9 @@ def check_target(out: Path, parents: Iterable[Path] = ()) -> None:
                 f"{out} is, holds or lies in {parent}, from which the recipe takes a model",
                 "write elsewhere: a parent is never written over",
             )
+    standing = next(folder for folder in (place, *place.parents) if folder.exists())
+    if standing != place and not standing.is_dir():
+        raise MergeError(f"{standing} is a file, and {out} would lie in it", "write elsewhere")
     if out.exists() and not (out / PROVENANCE).exists():
         raise MergeError(f"{out} exists, and awase did not write it", "move it, or write elsewhere")
 
