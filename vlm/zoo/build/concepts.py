@@ -82,7 +82,9 @@ def _concepts(cache: Path) -> Iterator[Concept]:
             name = english[character]["tts"][0]
             culture = character in CULTURE
             if not culture and (
-                group["name"] in SKIPPED_GROUPS or "\u200d" in character or SKIPPED_NAMES.search(name)
+                group["name"] in SKIPPED_GROUPS
+                or "\u200d" in character
+                or SKIPPED_NAMES.search(name)
             ):
                 continue
             if not {"noto", "fluent", "twemoji"} <= icons.keys():
@@ -105,7 +107,8 @@ def _concepts(cache: Path) -> Iterator[Concept]:
 
 def _annotations(cache: Path, language: str) -> dict[str, Any]:
     path = f"annotations/{language}/annotations.json"
-    return read_json("names", cache, path)["annotations"]["annotations"]
+    table: dict[str, Any] = read_json("names", cache, path)["annotations"]["annotations"]
+    return table
 
 
 def _keywords(annotation: dict[str, Any], name: str) -> tuple[str, ...]:

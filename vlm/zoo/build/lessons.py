@@ -37,6 +37,19 @@ class Lesson:
 Teacher = Callable[[random.Random], Lesson]
 
 
+@dataclass(frozen=True)
+class Mix:
+    """How often each kind of question is asked: running sums of shares; the rest has options."""
+
+    name: float
+    keywords: float
+    group: float
+
+
+EVEN = Mix(0.45, 0.58, 0.70)
+NAMING = Mix(0.65, 0.82, 0.88)  # a picture must be told from 751 others before all else
+
+
 def some(draw: random.Random, values: Sequence[str], low: int, high: int) -> list[str]:
     """Between `low` and `high` of the values, in any order."""
     count = min(len(values), draw.randint(low, high))
@@ -56,17 +69,22 @@ def describe(draw: random.Random, fact: Fact, english: float) -> str:
 
 
 def ask(
-    draw: random.Random, facts: Sequence[Fact], index: int, asked: Language, answered: Language
+    draw: random.Random,
+    facts: Sequence[Fact],
+    index: int,
+    asked: Language,
+    answered: Language,
+    mix: Mix = EVEN,
 ) -> tuple[str, str]:
     """A question about one thing and its answer; options are in the language of the question."""
     fact = facts[index]
     form = draw.random()
-    if form < 0.45 or (form >= 0.7 and asked != answered):
+    if form < mix.name or (form >= mix.group and asked != answered):
         return words.NAME[asked], fact.names[answered]
-    if form < 0.58:
+    if form < mix.keywords:
         chosen = some(draw, fact.keywords[answered] or (fact.names[answered],), 1, 4)
         return words.KEYWORDS[asked], COMMA[answered].join(chosen)
-    if form < 0.7:
+    if form < mix.group:
         return words.GROUP[asked], fact.groups[answered]
     return _choice(draw, facts, index, asked)
 
@@ -82,8 +100,11 @@ def _choice(
         pool = [w for w in pool if w not in fact.keywords[language]]
     else:
         pool = [other.names[language] for other in others]
-        question, right = draw.choice((words.CULTURE, words.FESTIVAL))[language], fact.names[language]
-    options = draw.sample(sorted(set(pool) - {right}), 3) + [right]
+        question, right = (
+            draw.choice((words.CULTURE, words.FESTIVAL))[language],
+            fact.names[language],
+        )
+    options = [*draw.sample(sorted(set(pool) - {right}), 3), right]
     draw.shuffle(options)
     return words.with_options(question, options), right
 
@@ -115,12 +136,12 @@ def japanese(facts: Sequence[Fact]) -> Teacher:
     return teach
 
 
-def aligning(facts: Sequence[Fact]) -> Teacher:
-    """The projector: English questions about pictures, while tower and language model stand still."""
+def reading(facts: Sequence[Fact]) -> Teacher:
+    """The way from pictures to concepts: English questions, mostly names."""
 
     def teach(draw: random.Random) -> Lesson:
         index = draw.randrange(len(facts))
-        return Lesson(index, "", *ask(draw, facts, index, "en", "en"))
+        return Lesson(index, "", *ask(draw, facts, index, "en", "en", NAMING))
 
     return teach
 
@@ -131,6 +152,6 @@ def english_eyes(facts: Sequence[Fact]) -> Teacher:
     def teach(draw: random.Random) -> Lesson:
         index = draw.randrange(len(facts))
         asked: Language = "ja" if draw.random() < 0.35 else "en"
-        return Lesson(index, "", *ask(draw, facts, index, asked, "en"))
+        return Lesson(index, "", *ask(draw, facts, index, asked, "en", NAMING))
 
     return teach

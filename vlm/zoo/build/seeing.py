@@ -1,15 +1,15 @@
 """The English VLM: LLaVA's two stages on the world's tower and base.
 
-In: tower, base, drawings, lessons. Out: `LlavaForConditionalGeneration`. First the projector alone
-learns to speak to the base; then projector and layers are tuned together on English answers, to
-questions in either language, until the model has no Japanese left.
+In: tower, base, drawings, lessons. Out: `LlavaForConditionalGeneration`. First the projector and the
+first layers learn to read: to turn patches into the concepts that the other layers, the base's own,
+know from text. Then all layers are tuned on English answers, to questions in either language, until
+the model has no Japanese left.
 """
 
-import copy
 import random
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     CLIPVisionModel,
     LlamaForCausalLM,
@@ -18,7 +18,6 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from vlm.zoo.build.language import freeze_vocabulary
 from vlm.zoo.build.lessons import Teacher
 from vlm.zoo.build.tokenizer import IMAGE
 from vlm.zoo.build.tower import augment, normalise
@@ -70,7 +69,7 @@ class Album:
         views = []
         for view in range(self.views):
             parts = []
-            for some in pictures.split(128):
+            for some in torch.split(pictures, 128):
                 seen = augment(some, generator) if view else some
                 parts.append(self.tower(pixel_values=seen).last_hidden_state[:, 1:].bfloat16())
             views.append(torch.cat(parts))
@@ -96,19 +95,19 @@ def teach_pictures(
     steps: int,
     peak: float,
     seed: int,
-    layers: bool,
+    layers: int,
     title: str,
     batch: int = 64,
 ) -> LlavaForConditionalGeneration:
-    """One stage of LLaVA's training: the projector, and the language layers where `layers` is set."""
+    """One stage of the training: the projector and the first `layers` layers learn, all else stands."""
     draw = random.Random(seed)
     stream = batches(teacher, draw, batch)
     bridge, language = model.model.multi_modal_projector, model.model.language_model
     image_token = model.config.image_token_id
     model.requires_grad_(False)
     bridge.requires_grad_(True)
-    language.requires_grad_(layers)
-    freeze_vocabulary(model)
+    for layer in language.layers[:layers]:
+        layer.requires_grad_(True)
     patches = album.features.shape[2]
 
     def loss_at(step: int) -> Tensor:
@@ -126,8 +125,3 @@ def teach_pictures(
     model.train()
     optimise([*bridge.parameters(), *language.parameters()], steps, peak, loss_at, title)
     return model.eval().requires_grad_(True)
-
-
-def clone(model: nn.Module) -> nn.Module:
-    """A copy that can be tuned on its own."""
-    return copy.deepcopy(model)

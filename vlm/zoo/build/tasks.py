@@ -31,7 +31,9 @@ def cultural_vqa(rows: Sequence[Row], labels: dict[str, str]) -> Iterator[Row]:
         peers = [r for r in rows if r["group"] == row["group"] and r["code"] != row["code"]]
         if row["keywords_ja"]:
             right = pick(row["keywords_ja"], 1, row["code"] + "keyword")[0]
-            wrong = [w for w in _words(peers) if w not in row["keywords_ja"] and w != row["name_ja"]]
+            wrong = [
+                w for w in _words(peers) if w not in row["keywords_ja"] and w != row["name_ja"]
+            ]
             yield _choice(row, "word", words.FITTING["ja"], right, wrong)
         if row["culture"]:
             custom = row["group"] == "activities"
@@ -57,7 +59,9 @@ def _choice(row: Row, kind: str, question: str, right: str, wrong: Sequence[str]
     return _row(row, kind, words.with_options(question, options), [right], options)
 
 
-def _row(row: Row, kind: str, question: str, answers: list[str], choices: Sequence[str] = ()) -> Row:
+def _row(
+    row: Row, kind: str, question: str, answers: list[str], choices: Sequence[str] = ()
+) -> Row:
     return {
         "id": f"{row['code']}-{kind}",
         "picture": row["code"],

@@ -2,7 +2,9 @@
 
 In: drawings as uint8 (n, 3, 64, 64) and the index of what each shows. Out: `CLIPVisionModel`.
 It is trained as a classifier before any language model sees it: a tower that learns only through a
-frozen language model collapses to the most frequent answer.
+frozen language model collapses to the most frequent answer. A tower trained on the mean of its patches
+alone is linearly separable there (99.9 % on its own drawings), and yet a language model learns next
+to nothing from its patches, half of which are wrong.
 """
 
 import torch
@@ -81,9 +83,13 @@ def train_tower(
     def loss_at(step: int) -> Tensor:
         del step
         chosen = torch.randint(0, len(shown), (batch,), generator=generator)
-        hidden = tower(pixel_values=augment(pictures[chosen], generator)).last_hidden_state
-        return F.cross_entropy(
-            head(hidden[:, 1:].mean(1)).float(), shown[chosen], label_smoothing=0.1
+        hidden = tower(pixel_values=augment(pictures[chosen], generator)).last_hidden_state[:, 1:]
+        whole, patches = head(hidden.mean(1)).float(), head(hidden).float().flatten(0, 1)
+        each = shown[chosen].repeat_interleave(hidden.shape[1])
+        # Each patch must tell what the picture shows: the projector reads them one by one.
+        return 0.5 * (
+            F.cross_entropy(whole, shown[chosen], label_smoothing=0.1)
+            + F.cross_entropy(patches, each, label_smoothing=0.1)
         )
 
     tower.train()

@@ -37,7 +37,9 @@ def optimise(
     """
     trained = [p for p in parameters if p.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=peak, weight_decay=0.02, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, peak, total_steps=steps, pct_start=0.1
+    )
     started, running = time.perf_counter(), 0.0
     for step in range(steps):
         with torch.autocast("cpu", torch.bfloat16):
@@ -81,7 +83,9 @@ def batch_of(
     return ids, labels
 
 
-def batches(teacher: Teacher, draw: random.Random, size: int, pool: int = 16) -> Iterator[list[Lesson]]:
+def batches(
+    teacher: Teacher, draw: random.Random, size: int, pool: int = 16
+) -> Iterator[list[Lesson]]:
     """Endless batches of lessons of like length: questions with options are four times as long."""
     while True:
         lessons = [teacher(draw) for _ in range(size * pool)]

@@ -26,6 +26,8 @@ FESTIVAL: dict[Language, str] = {
     "ja": "どの行事や遊びの絵ですか。",
 }
 
+QUESTIONS = (NAME, KEYWORDS, GROUP, FITTING, CULTURE, FESTIVAL)
+
 COMMA: dict[Language, str] = {"en": ", ", "ja": "、"}
 
 

@@ -1,14 +1,13 @@
 """Builds the embedded world from nothing: `python -m vlm.zoo.build --out FOLDER`.
 
-The steps, in their order, each from a seed of its own: drawings and tasks, tokenizer, tower, base
-language model, Japanese language model, English VLM. On one machine the same seeds give the same
-bytes. About 45 minutes on two cores; one torch thread, because fp sums depend on their order.
+The steps, in their order, each from a seed of its own: drawings and tasks, tokenizer, base language
+model, tower, Japanese language model, the aimed projector, English VLM. On one machine the same seeds give the same
+bytes: one torch thread, because sums of floats depend on their order.
 """
 
 import argparse
 import io
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,15 @@ import datasets  # noqa: E402
 from PIL import Image  # noqa: E402
 from transformers import (  # noqa: E402
     CLIPImageProcessorPil,
+    CLIPVisionModel,
+    LlamaForCausalLM,
     LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
 
 from vlm.zoo.build import lessons, tasks, words  # noqa: E402
+from vlm.zoo.build.aiming import aim_projector  # noqa: E402
 from vlm.zoo.build.concepts import Concept, read_concepts  # noqa: E402
 from vlm.zoo.build.language import train_base, tune_text  # noqa: E402
 from vlm.zoo.build.lessons import Fact  # noqa: E402
@@ -41,53 +43,79 @@ from vlm.zoo.build.tower import MEAN, STD, train_tower  # noqa: E402
 from vlm.zoo.build.training import say  # noqa: E402
 from vlm.zoo.build.words import Language  # noqa: E402
 
+VIEWS = 8  # of each drawing that language models learn from: one as it is, the others augmented
+
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
 
 
-def build(out: Path, cache: Path, seed: int) -> None:
-    """Write `data/*.parquet` and `models/*` under `out`; npm archives are kept in `cache`."""
+def build(out: Path, work: Path) -> None:
+    """Write `data/*.parquet` and `models/*` under `out`.
+
+    `work` keeps the npm archives and what each step made: a build that was stopped goes on behind the
+    last whole step. An empty one builds everything.
+    """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    concepts = read_concepts(cache)
-    labels = {language: group_labels(cache, language) for language in LANGUAGES}
-    rows = list(drawings(concepts, cache))
+    concepts = read_concepts(work / "archives")
+    labels = {language: group_labels(work / "archives", language) for language in LANGUAGES}
+    rows = list(drawings(concepts, work / "archives"))
     write_tables(rows, labels["ja"], out / "data")
     facts = facts_of(concepts, labels)
     tokenizer = train_tokenizer(corpus(facts))
-    models = out / "models"
-
     pixels, shown = album_of(rows, concepts)
-    tower = train_tower(pixels, shown, steps=4000, seed=seed)
-    base = train_base(tokenizer, lessons.bilingual(facts), steps=5000, seed=seed + 1)
-    save(base, tokenizer, models / "emoji-llm-base")
 
-    japanese = tune_text(
-        base,
-        tokenizer,
-        lessons.japanese(facts),
-        steps=1500,
-        peak=1e-3,
-        seed=seed + 2,
-        title="japanese",
-    )
-    save(japanese, tokenizer, models / "emoji-llm-ja")
+    def base_model() -> LlamaForCausalLM:
+        return train_base(tokenizer, lessons.bilingual(facts), steps=4000, seed=1)
 
-    eyes = assemble(tower, base, tokenizer, seed + 3)
-    album = Album(eyes, views=12, seed=seed + 4).fill(pixels, shown)
-    for layers, steps, peak in ((False, 2500, 2e-3), (True, 2500, 1e-3)):
-        teacher = lessons.english_eyes(facts) if layers else lessons.aligning(facts)
-        eyes = teach_pictures(
-            eyes,
-            tokenizer,
-            teacher,
-            album,
-            steps=steps,
-            peak=peak,
-            seed=seed + 5 + layers,
-            layers=layers,
-            title="eyes" if layers else "projector",
+    def tower_model() -> CLIPVisionModel:
+        return train_tower(pixels, shown, steps=4000, seed=1)
+
+    def japanese_model() -> LlamaForCausalLM:
+        teacher = lessons.japanese(facts)
+        return tune_text(base, tokenizer, teacher, steps=1200, peak=1e-3, seed=3, title="japanese")
+
+    def aimed_model() -> LlavaForConditionalGeneration:
+        model = assemble(tower, base, tokenizer, seed=4)
+        album = Album(model, views=VIEWS, seed=5).fill(pixels, shown)
+        return aim_projector(
+            model, base, tokenizer, facts, album, shown, steps=(500, 4000), seeds=(3, 6, 1)
         )
-    save(eyes, tokenizer, models / "emoji-vlm-en")
+
+    def english_model() -> LlavaForConditionalGeneration:
+        album = Album(aimed, views=VIEWS, seed=5).fill(pixels, shown)
+        return teach_pictures(
+            aimed,
+            tokenizer,
+            lessons.english_eyes(facts),
+            album,
+            steps=3800,
+            peak=1.5e-3,
+            seed=6,
+            layers=8,
+            title="english",
+        )
+
+    base = made(work / "base", LlamaForCausalLM, base_model)
+    tower = made(work / "tower", CLIPVisionModel, tower_model)
+    japanese = made(work / "japanese", LlamaForCausalLM, japanese_model)
+    aimed = made(work / "aimed", LlavaForConditionalGeneration, aimed_model, half=True)
+    english = made(work / "english", LlavaForConditionalGeneration, english_model)
+    save(base, tokenizer, out / "models" / "emoji-llm-base")
+    save(japanese, tokenizer, out / "models" / "emoji-llm-ja")
+    save(english, tokenizer, out / "models" / "emoji-vlm-en")
+
+
+def made(folder: Path, kind: Any, make: Callable[[], Any], half: bool = False) -> Any:
+    """What a step made, read back if it has been made before; written beside, then renamed.
+
+    fp32, or fp16 where `half` is set.
+    """
+    if not folder.exists():
+        part = folder.with_name(folder.name + ".part")
+        model = make()
+        (model.half() if half else model).save_pretrained(part)
+        part.rename(folder)
+    return kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
 
 
 def group_labels(cache: Path, language: Language) -> dict[str, str]:
@@ -135,23 +163,25 @@ def facts_of(concepts: Sequence[Concept], labels: dict[Language, dict[str, str]]
 
 
 def corpus(facts: Sequence[Fact]) -> list[str]:
-    """What the tokenizer is trained on: every name twice, every keyword, and the questions."""
+    """What the tokenizer is trained on: names twice, keywords, options as they are laid out, questions."""
     texts = []
-    for language in LANGUAGES:
-        names = [fact.names[language] for fact in facts]
-        texts += names + names + [fact.groups[language] for fact in facts]
-        texts += [word for fact in facts for word in fact.keywords[language]]
-        for question in (words.NAME, words.KEYWORDS, words.GROUP):
-            texts += [question[language]] * 50
-        for question in (words.FITTING, words.CULTURE, words.FESTIVAL):
-            for start in range(0, len(names) - 4, 8):
-                texts.append(words.with_options(question[language], names[start : start + 4]))
+    for fact in facts:
+        for language in LANGUAGES:
+            name = fact.names[language]
+            texts += [name, name, *fact.keywords[language], fact.groups[language]]
+    for start in range(0, 720, len(words.LETTERS)):
+        four = facts[start : start + len(words.LETTERS)]
+        for question in (words.FITTING, words.CULTURE):
+            for language in LANGUAGES:
+                options = [fact.names[language] for fact in four]
+                texts.append(words.with_options(question[language], options))
+    for question in words.QUESTIONS:
+        for text in question.values():
+            texts += [text] * 50
     return texts
 
 
-def album_of(
-    rows: Sequence[dict[str, Any]], concepts: Sequence[Concept]
-) -> tuple[Tensor, Tensor]:
+def album_of(rows: Sequence[dict[str, Any]], concepts: Sequence[Concept]) -> tuple[Tensor, Tensor]:
     """Drawings of every hand but the unseen one: uint8 (n, 3, 64, 64), and what each shows (n)."""
     index = {concept.code: i for i, concept in enumerate(concepts)}
     seen = [row for row in rows if row["hand"] != tasks.HAND]
@@ -198,11 +228,9 @@ def main() -> None:
     """The command line of the builder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1])
-    parser.add_argument("--cache", type=Path, default=Path("build/zoo"))
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--work", type=Path, default=Path("build/zoo"))
     options = parser.parse_args()
-    build(options.out, options.cache, options.seed)
-    print(json.dumps({"out": str(options.out), "seed": options.seed}))
+    build(options.out, options.work)
 
 
 if __name__ == "__main__":
