@@ -106,6 +106,11 @@ def open_reader(folder: Path, sees: bool) -> Reader:
         raise ModelError(
             f"{folder}: its processor cannot be read: {error}", "add the tokenizer's files"
         ) from error
+    if sees and getattr(reader.processor, "image_token", None) is None:
+        raise ModelError(
+            f"{folder}: its processor has no token that stands for a picture",
+            "use a model whose processor names its `image_token`",
+        )
     if reader.tokenizer.eos_token_id is None:
         raise ModelError(
             f"{folder}: its tokenizer has no end token", "name `eos_token` in tokenizer_config.json"

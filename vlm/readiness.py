@@ -4,7 +4,7 @@ In: an evaluator and the terms of search and report. Out: nothing, or the error 
 come after the last trial.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from merge_dsl.meaning.metrics import METRICS
 from vlm.errors import DataError, VlmError
@@ -26,7 +26,7 @@ def check_ready(evaluator: Evaluator, searched: Sequence[Ask], reported: Sequenc
     tables = evaluator.questions
     names = dict.fromkeys(ask.data for ask in (*searched, *reported))
     host = evaluator.resident.host
-    _ask_all(open_reader(host.folder, host.anatomy.sees), [tables[name] for name in names])
+    _ask_all(open_reader(host.folder, host.anatomy.sees), {name: tables[name] for name in names})
     refuse_shared(
         {ask.data: tables[ask.data] for ask in searched},
         {ask.data: tables[ask.data] for ask in reported},
@@ -36,14 +36,17 @@ def check_ready(evaluator: Evaluator, searched: Sequence[Ask], reported: Sequenc
     for ask in dict.fromkeys((*searched, *reported)):
         _score_dummies(ask, tables[ask.data])
     parents = evaluator.sources.values() if reported else ()
-    asked = [tables[name] for name in dict.fromkeys(ask.data for ask in reported)]
+    asked = {ask.data: tables[ask.data] for ask in reported}
     for source in parents:
         _ask_all(open_reader(source.folder, source.anatomy.sees), asked)
 
 
-def _ask_all(reader: Reader, tables: Iterable[Sequence[Question]]) -> None:
-    for questions in tables:
-        reader.prompts(questions)
+def _ask_all(reader: Reader, tables: Mapping[str, Sequence[Question]]) -> None:
+    for name, questions in tables.items():
+        try:
+            reader.prompts(questions)
+        except DataError as error:
+            raise error.at(f"{name}, {error.where}") from error
 
 
 def _look_at_all(name: str, questions: Sequence[Question]) -> None:

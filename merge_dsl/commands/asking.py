@@ -39,7 +39,7 @@ def searched(search: Search) -> "list[Ask]":
 def reported(job: Job) -> "list[Ask]":
     """What the report of the job's target scores; empty where there is none."""
     reports = [report for report in job.recipe.reports if report.target == job.target]
-    return [ask_of(term) for report in reports for term in report.terms]
+    return list(dict.fromkeys(ask_of(term) for report in reports for term in report.terms))
 
 
 def tables(job: Job, asks: Sequence["Ask"]) -> "dict[str, Table]":

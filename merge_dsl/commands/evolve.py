@@ -28,6 +28,7 @@ from merge_dsl.space.fill import fill
 from merge_dsl.space.freeze import freeze
 from merge_dsl.space.relocate import relocate
 from merge_dsl.space.space import decode, encode, start
+from merge_dsl.text.words import counted
 from merge_dsl.tools.progress import Progress
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def _evolve(run: Run) -> int:
             _refuse_fewer(run, journal)
             if _is_finished(run, journal, bool(shown)):
                 page = f": {run.folder / PAGE}" if shown else ""
-                print(f"{run.folder} holds a finished run{page}; --run starts another")
+                count = counted(len(journal.trials), "trial")
+                print(f"{run.folder} holds a finished run, {count}{page}; --run starts another")
                 return DONE
     check_target(run.out, job.models.values())
     evaluator.open_resident(run.first)

@@ -68,7 +68,7 @@ def test_missing_columns_and_files(tmp_path: Path) -> None:
 
 
 def test_a_picture_that_is_none() -> None:
-    with pytest.raises(DataError, match="cannot be decoded"):
+    with pytest.raises(DataError, match="of no kind that is known"):
         open_picture(b"GIF89a, but not really")
 
 
@@ -204,7 +204,7 @@ def test_pictures_are_opened_as_a_viewer_shows_them() -> None:
 def test_absurd_and_garbled_pictures_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = picture((9, 9, 9))
     for bad in (whole[:30], whole[:20] + b"\x00" * 20 + whole[40:], whole[:-30]):
-        with pytest.raises(DataError, match="cannot be decoded"):
+        with pytest.raises(DataError, match=r"of no kind that is known|cannot be decoded"):
             open_picture(bad)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
     with pytest.raises(DataError, match="decompression bomb"):

@@ -82,7 +82,7 @@ def test_a_run_without_a_report_is_finished_too(
     before = (Path("out/tiny") / "model.safetensors").stat().st_mtime_ns
     capsys.readouterr()
     done(place, NO_REPORT)
-    assert "holds a finished run; --run" in capsys.readouterr().out
+    assert "holds a finished run, 6 trials; --run" in capsys.readouterr().out
     assert (Path("out/tiny") / "model.safetensors").stat().st_mtime_ns == before
     Path("runs/tiny/best.merge").unlink()
     done(place, NO_REPORT)

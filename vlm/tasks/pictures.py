@@ -19,7 +19,7 @@ def open_picture(image: bytes) -> Any:
 
     Raises DataError for what is no picture, and for one so large that decoding it may be an attack.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         picture: Image.Image = Image.open(io.BytesIO(image))
@@ -33,6 +33,8 @@ def open_picture(image: bytes) -> Any:
             white.alpha_composite(picture)
             picture = white
         return picture.convert("RGB")
+    except UnidentifiedImageError as error:  # whose own words name a place in memory
+        raise DataError("a picture is of no kind that is known", "check the data set") from error
     except (*TORN, Image.DecompressionBombError) as error:
         raise DataError(f"a picture cannot be decoded: {error}", "check the data set") from error
 
