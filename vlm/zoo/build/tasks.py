@@ -7,7 +7,7 @@ the same group, so that knowing the kind of thing is not enough.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from vlm.zoo.build import words
@@ -41,6 +41,11 @@ def cultural_vqa(rows: Sequence[Row], labels: dict[str, str]) -> Iterator[Row]:
             kin = [r["name_ja"] for r in peers if r["culture"]]
             if len(kin) >= len(words.LETTERS) - 1:
                 yield _choice(row, "custom" if custom else "culture", question, row["name_ja"], kin)
+
+
+def shuffled(rows: Iterable[Row]) -> list[Row]:
+    """Rows in the order of a hash of their ids, so that the first hundred are a fair sample."""
+    return sorted(rows, key=lambda row: hashlib.sha256(row["id"].encode()).digest())
 
 
 def pick(values: Sequence[str], count: int, key: str) -> list[str]:

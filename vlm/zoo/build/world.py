@@ -7,6 +7,7 @@ bytes: one torch thread, because sums of floats depend on their order.
 
 import argparse
 import io
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -131,9 +132,9 @@ def write_tables(rows: Sequence[dict[str, Any]], labels: dict[str, str], folder:
     unseen = [row for row in rows if row["hand"] == tasks.HAND]
     tables = {
         "emoji-drawings": [row for row in rows if row["hand"] != tasks.HAND],
-        "emoji-ja": list(tasks.naming(unseen, "ja")),
-        "emoji-en": list(tasks.naming(unseen, "en")),
-        "emoji-vqa-ja": list(tasks.cultural_vqa(unseen, labels)),
+        "emoji-ja": tasks.shuffled(tasks.naming(unseen, "ja")),
+        "emoji-en": tasks.shuffled(tasks.naming(unseen, "en")),
+        "emoji-vqa-ja": tasks.shuffled(tasks.cultural_vqa(unseen, labels)),
     }
     for name, table in tables.items():
         features = datasets.Dataset.from_list(table).cast_column("image", datasets.Image())
@@ -195,6 +196,9 @@ def save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     model.half().eval()
     model.generation_config.max_new_tokens = 24
     model.save_pretrained(folder)
+    config = folder / "config.json"
+    plain = without_paths(json.loads(config.read_text(encoding="utf-8")))
+    config.write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if isinstance(model, LlavaForConditionalGeneration):
         processor_of(tokenizer, model).save_pretrained(folder)
     else:
@@ -202,6 +206,15 @@ def save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     model.float()
     size = sum(file.stat().st_size for file in folder.iterdir())
     say(f"{folder.name}: {size / 1e6:.1f} MB")
+
+
+def without_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """A config that says nothing of the machine it was made on."""
+    return {
+        key: without_paths(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if key != "_name_or_path"
+    }
 
 
 def processor_of(
