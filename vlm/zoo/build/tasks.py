@@ -34,13 +34,14 @@ def cultural_vqa(rows: Sequence[Row], labels: dict[str, str]) -> Iterator[Row]:
             wrong = [
                 w for w in _words(peers) if w not in row["keywords_ja"] and w != row["name_ja"]
             ]
-            yield _choice(row, "word", words.FITTING["ja"], right, wrong)
+            yield from _choice(row, "word", words.FITTING["ja"], right, wrong)
         if row["culture"]:
             custom = row["group"] == "activities"
             question = words.FESTIVAL["ja"] if custom else words.CULTURE["ja"]
             kin = [r["name_ja"] for r in peers if r["culture"]]
-            if len(kin) >= len(words.LETTERS) - 1:
-                yield _choice(row, "custom" if custom else "culture", question, row["name_ja"], kin)
+            kin = [name for name in kin if name not in row["keywords_ja"]]  # 0系新幹線 is a 新幹線
+            kind = "custom" if custom else "culture"
+            yield from _choice(row, kind, question, row["name_ja"], kin)
 
 
 def shuffled(rows: Iterable[Row]) -> list[Row]:
@@ -58,10 +59,12 @@ def _words(rows: Sequence[Row]) -> list[str]:
     return [word for row in rows for word in row["keywords_ja"]]
 
 
-def _choice(row: Row, kind: str, question: str, right: str, wrong: Sequence[str]) -> Row:
+def _choice(row: Row, kind: str, question: str, right: str, wrong: Sequence[str]) -> Iterator[Row]:
+    """One question, or none where the group is too small for three wrong choices."""
     wrongs = pick(wrong, len(words.LETTERS) - 1, row["code"] + kind)
     options = pick([right, *wrongs], len(words.LETTERS), row["code"] + kind + "order")
-    return _row(row, kind, words.with_options(question, options), [right], options)
+    if len(options) == len(words.LETTERS):
+        yield _row(row, kind, words.with_options(question, options), [right], options)
 
 
 def _row(
