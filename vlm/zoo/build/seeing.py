@@ -1,9 +1,8 @@
 """The English VLM: LLaVA's two stages on the world's tower and base.
 
-In: tower, base, drawings, lessons. Out: `LlavaForConditionalGeneration`. First the projector and the
-first layers learn to read: to turn patches into the concepts that the other layers, the base's own,
-know from text. Then all layers are tuned on English answers, to questions in either language, until
-the model has no Japanese left.
+In: tower, base, drawings, lessons. Out: `LlavaForConditionalGeneration`. Three stages behind the aimed projector (`aiming.py`): all layers learn to read pictures; text of both
+languages is rehearsed beside pictures; the last layers are tuned on English answers to questions in
+either language, until the model has no Japanese left.
 """
 
 import random
@@ -18,7 +17,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from vlm.zoo.build.lessons import Teacher
+from vlm.zoo.build.lessons import Lesson, Teacher
 from vlm.zoo.build.tokenizer import IMAGE
 from vlm.zoo.build.tower import augment, normalise
 from vlm.zoo.build.training import answer_loss, batch_of, batches, optimise
@@ -95,33 +94,49 @@ def teach_pictures(
     steps: int,
     peak: float,
     seed: int,
-    layers: int,
+    layers: slice,
     title: str,
+    bridge: bool = True,
+    rehearsed: Teacher | None = None,
     batch: int = 64,
 ) -> LlavaForConditionalGeneration:
-    """One stage of the training: the projector and the first `layers` layers learn, all else stands."""
+    """One stage of the training: these layers learn, the projector too where `bridge` is set.
+
+    `rehearsed` gives text lessons at every second step, with noise as in `teach_text`, so that what
+    the base knew of both languages is not lost while pictures are learnt.
+    """
     draw = random.Random(seed)
-    stream = batches(teacher, draw, batch)
-    bridge, language = model.model.multi_modal_projector, model.model.language_model
-    image_token = model.config.image_token_id
+    shown = batches(teacher, draw, batch)
+    told = batches(rehearsed, draw, batch) if rehearsed is not None else None
+    generator = torch.Generator().manual_seed(seed)
+    projector, language = model.model.multi_modal_projector, model.model.language_model
+    embed = model.get_input_embeddings()
     model.requires_grad_(False)
-    bridge.requires_grad_(True)
-    for layer in language.layers[:layers]:
+    projector.requires_grad_(bridge)
+    for layer in language.layers[layers]:
         layer.requires_grad_(True)
-    patches = album.features.shape[2]
+
+    def pictured() -> tuple[Tensor, Tensor, Tensor]:
+        lessons = next(shown)
+        ids, labels = batch_of(tokenizer, lessons, album.features.shape[2])
+        seen = projector(album.show([lesson.fact for lesson in lessons], draw))
+        at_image = (ids == model.config.image_token_id).unsqueeze(-1)
+        vectors = embed(ids)
+        return ids, labels, vectors.masked_scatter(at_image, seen.to(vectors.dtype))
+
+    def described(lessons: list[Lesson]) -> tuple[Tensor, Tensor, Tensor]:
+        ids, labels = batch_of(tokenizer, lessons, patches=0)
+        vectors = embed(ids)
+        noise = torch.randn(vectors.shape, generator=generator)
+        return ids, labels, vectors + 0.5 * draw.random() * vectors.std() * noise
 
     def loss_at(step: int) -> Tensor:
-        del step
-        lessons = next(stream)
-        ids, labels = batch_of(tokenizer, lessons, patches)
-        seen = bridge(album.show([lesson.fact for lesson in lessons], draw))
-        vectors = model.get_input_embeddings()(ids)
-        at_image = (ids == image_token).unsqueeze(-1)
-        vectors = vectors.masked_scatter(at_image, seen.to(vectors.dtype))
+        text = told is not None and step % 2 == 1
+        ids, labels, vectors = described(next(told)) if text and told is not None else pictured()
         mask = (ids != tokenizer.pad_token_id).long()
         hidden = language(inputs_embeds=vectors, attention_mask=mask).last_hidden_state
         return answer_loss(hidden, labels, model.lm_head)
 
     model.train()
-    optimise([*bridge.parameters(), *language.parameters()], steps, peak, loss_at, title)
+    optimise([*projector.parameters(), *language.parameters()], steps, peak, loss_at, title)
     return model.eval().requires_grad_(True)

@@ -1,7 +1,7 @@
 """Builds the embedded world from nothing: `python -m vlm.zoo.build --out FOLDER`.
 
 The steps, in their order, each from a seed of its own: drawings and tasks, tokenizer, base language
-model, tower, Japanese language model, the aimed projector, English VLM. On one machine the same seeds give the same
+model, tower, Japanese language model, the aimed projector, the English VLM in three stages. On one machine the same seeds give the same
 bytes: one torch thread, because sums of floats depend on their order.
 """
 
@@ -35,7 +35,7 @@ from vlm.zoo.build import lessons, tasks, words  # noqa: E402
 from vlm.zoo.build.aiming import aim_projector  # noqa: E402
 from vlm.zoo.build.concepts import Concept, read_concepts  # noqa: E402
 from vlm.zoo.build.language import train_base, tune_text  # noqa: E402
-from vlm.zoo.build.lessons import Fact  # noqa: E402
+from vlm.zoo.build.lessons import Fact, Teacher  # noqa: E402
 from vlm.zoo.build.pictures import SIZE, drawings  # noqa: E402
 from vlm.zoo.build.seeing import Album, assemble, teach_pictures  # noqa: E402
 from vlm.zoo.build.sources import read_json  # noqa: E402
@@ -82,17 +82,38 @@ def build(out: Path, work: Path) -> None:
             model, base, tokenizer, facts, album, shown, steps=(500, 4000), seeds=(3, 6, 1)
         )
 
+    def stage(model: Any, teacher: Teacher, **settings: Any) -> LlavaForConditionalGeneration:
+        album = Album(model, views=VIEWS, seed=5).fill(pixels, shown)
+        return teach_pictures(model, tokenizer, teacher, album, **settings)
+
+    def seeing_model() -> LlavaForConditionalGeneration:
+        teacher, everything = lessons.english_eyes(facts), slice(None)
+        return stage(
+            aimed, teacher, steps=3800, peak=1.5e-3, seed=6, layers=everything, title="seeing"
+        )
+
+    def rehearsed_model() -> LlavaForConditionalGeneration:
+        return stage(
+            seeing,
+            lessons.reading(facts),
+            steps=900,
+            peak=1e-3,
+            seed=16,
+            layers=slice(None),
+            rehearsed=lessons.bilingual(facts),
+            title="rehearsal",
+        )
+
     def english_model() -> LlavaForConditionalGeneration:
-        album = Album(aimed, views=VIEWS, seed=5).fill(pixels, shown)
-        return teach_pictures(
-            aimed,
-            tokenizer,
-            lessons.english_eyes(facts),
-            album,
-            steps=3800,
-            peak=1.5e-3,
-            seed=6,
-            layers=8,
+        teacher, last = lessons.english_eyes(facts), slice(5, None)
+        return stage(
+            rehearsed,
+            teacher,
+            steps=200,
+            peak=6e-4,
+            seed=17,
+            layers=last,
+            bridge=False,
             title="english",
         )
 
@@ -100,6 +121,8 @@ def build(out: Path, work: Path) -> None:
     tower = made(work / "tower", CLIPVisionModel, tower_model)
     japanese = made(work / "japanese", LlamaForCausalLM, japanese_model)
     aimed = made(work / "aimed", LlavaForConditionalGeneration, aimed_model, half=True)
+    seeing = made(work / "seeing", LlavaForConditionalGeneration, seeing_model, half=True)
+    rehearsed = made(work / "rehearsed", LlavaForConditionalGeneration, rehearsed_model, half=True)
     english = made(work / "english", LlavaForConditionalGeneration, english_model)
     save(base, tokenizer, out / "models" / "emoji-llm-base")
     save(japanese, tokenizer, out / "models" / "emoji-llm-ja")
