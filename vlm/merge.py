@@ -4,7 +4,7 @@ In: a `Candidate` and its opened parents. Out: tensors by role. What is blended 
 is the parent's own bytes. Every tensor that the host's architecture wants has exactly one origin.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -92,14 +92,6 @@ def _check_tied(portions: Mapping[str, Portion], host: Source) -> None:
         f"{host.name} ties head to embed, and the recipe gives them different origins",
         "let `embed` and `head` come from one line",
     )
-
-
-def tensors_of(candidate: Candidate, sources: Sources) -> Iterator[tuple[Role, Tensor]]:
-    """Every tensor of the result, in the host's order; blended ones fp32, kept ones as in the file."""
-    host = host_of(candidate, sources)
-    portions = portions_of(candidate)
-    for role in host.anatomy.shapes:
-        yield role, portion_tensor(portions[role.unit], role, sources)
 
 
 def portion_tensor(portion: Portion, role: Role, sources: Sources, keep: bool = False) -> Tensor:

@@ -7,7 +7,6 @@ inside a list, among options.
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
@@ -64,8 +63,3 @@ def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
         clean_up_tokenization_spaces=False,
         padding_side="left",
     )
-
-
-def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write `tokenizer.json`, its config and the chat template into a model's folder."""
-    tokenizer.save_pretrained(folder)
