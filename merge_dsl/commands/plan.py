@@ -3,20 +3,20 @@
 import argparse
 import json
 
-from merge_dsl.commands.common import DONE, loaded_recipe, must_run, target_of
+from merge_dsl.commands.common import DONE, loaded_recipe, target_of
 from merge_dsl.meaning.recipe import Search
-from merge_dsl.space.compile import Space, compile_space
+from merge_dsl.space.compile import Space
 from merge_dsl.space.estimate import Estimate, estimate
 from merge_dsl.space.genes import Gene
 from merge_dsl.space.resolve import spoken
+from merge_dsl.space.routes import RouteSpace, space_of
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan as text or as JSON."""
-    loaded, recipe = loaded_recipe(args.recipe)
+    _, recipe = loaded_recipe(args.recipe)
     target = target_of(recipe)
-    must_run(loaded, recipe, target)
-    space = compile_space(recipe, target)
+    space = space_of(recipe, target)
     cost = estimate(recipe, target, len(space.genes))
     if args.format == "json":
         print(json.dumps(as_json(space, cost), ensure_ascii=False, indent=2))
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def as_json(space: Space, cost: Estimate) -> dict[str, object]:
+def as_json(space: Space | RouteSpace, cost: Estimate) -> dict[str, object]:
     """The contract: these keys, whatever the recipe."""
     return {
         "dimensions": len(space.genes),
@@ -40,7 +40,7 @@ def as_json(space: Space, cost: Estimate) -> dict[str, object]:
     }
 
 
-def as_text(space: Space, cost: Estimate, search: Search | None) -> str:
+def as_text(space: Space | RouteSpace, cost: Estimate, search: Search | None) -> str:
     """The plan for people."""
     lines = [f"{space.recipe.name}: {space.target}, {len(space.genes)} dimensions"]
     width = max((len(gene.name) for gene in space.genes), default=0)

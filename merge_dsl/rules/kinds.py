@@ -17,7 +17,7 @@ from merge_dsl.meaning.settings import (
     text_of,
     whole_of,
 )
-from merge_dsl.meaning.values import Const, Draw, Expr, LetRef, Operation, Series, Strange
+from merge_dsl.meaning.values import Const, Curve, Draw, Expr, LetRef, Operation, Series, Strange
 from merge_dsl.rules.checked import Checked, assignments, blends
 from merge_dsl.rules.numbers import interval
 from merge_dsl.text import tree
@@ -89,6 +89,9 @@ def _clauses(per: Per | None, value: Expr) -> Iterator[Diagnostic]:
     if isinstance(value, Series) and per is None:
         message = "a list gives one value to each group; say which groups"
         yield finding("K205", value.span, message, "add `per 8 layers`, `per layer` or `per part`")
+    if isinstance(value, Curve) and per is not None:
+        message = "a curve has its own value at every layer; `per` says nothing here"
+        yield finding("K205", per.span, message, "remove it")
     if per is not None and per.unit not in ("layers", "part"):
         message = f"there is no `per {per.unit}` in a merge"
         yield finding("K205", per.span, message, "write `per 8 layers`, `per layer` or `per part`")
@@ -102,12 +105,25 @@ def _strange(value: Expr) -> Iterator[Diagnostic]:
     elif isinstance(value, Operation):
         yield from _strange(value.left)
         yield from _strange(value.right)
+    elif isinstance(value, Curve):
+        yield from _curve(value)
     elif isinstance(value, Series):
         for item in value.items:
             if isinstance(item, Series):
                 yield finding("K205", item.span, "a list of lists; write one value a group")
             else:
                 yield from _strange(item)
+
+
+def _curve(value: Curve) -> Iterator[Diagnostic]:
+    if len(value.points) < 2:
+        message = "a curve needs two points at least: one at the first layer, one at the last"
+        yield finding("K205", value.span, message)
+    for point in value.points:
+        if isinstance(point, Series | Curve):
+            yield finding("K205", point.span, "a point of a curve is one number")
+        else:
+            yield from _strange(point)
 
 
 def _scope(line: BlendLine, assignment: Assignment, setting: Setting) -> Iterator[Diagnostic]:
@@ -131,8 +147,8 @@ def _kinds(checked: Checked, value: Expr, depth: int) -> Iterator[tuple[Span, st
     elif isinstance(value, Draw):
         for kind in {_kind_of(o) for o in value.options} if value.options else {"number"}:
             yield value.span, kind
-    elif isinstance(value, Series):
-        for item in value.items:
+    elif isinstance(value, Series | Curve):
+        for item in value.items if isinstance(value, Series) else value.points:
             yield from _kinds(checked, item, depth)
     elif isinstance(value, Operation):
         for side in (value.left, value.right):

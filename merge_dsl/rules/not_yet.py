@@ -49,8 +49,8 @@ def _later(span: Span, what: str) -> Diagnostic:
 
 
 def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
-    for span in merge.requires:
-        yield _later(span, "`require`")
+    for require in merge.requires:
+        yield _later(require.span, "`require`")
     for line in merge.lines:
         for origin in origins_of(line):
             model = recipe.models.get(origin.model)
@@ -79,5 +79,5 @@ def _search(search: Search) -> Iterator[Diagnostic]:
         yield _later(search.engine.span, f"`{search.engine.name}`")
     if search.pick_span is not None:
         yield _later(search.pick_span, "`pick`")
-    for span in search.requires:
-        yield _later(span, "`require`")
+    for require in search.requires:
+        yield _later(require.span, "`require`")
