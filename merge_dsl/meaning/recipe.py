@@ -58,6 +58,7 @@ class Model:
     address_span: Span
     trained_on: tuple[str, ...] = ()
     licence: str | None = None
+    difference: bool = False  # what is added to a model, not a model
     problem: tuple[str, str, str | None] | None = None  # code, message, help
     imported: bool = False
 

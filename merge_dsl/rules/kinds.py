@@ -63,6 +63,35 @@ def bases(checked: Checked) -> Iterator[Diagnostic]:
                 yield finding("K205", span, "a seed is a whole number from 0")
 
 
+def differences(checked: Checked) -> Iterator[Diagnostic]:
+    """K201: what is added to a model is no model by itself."""
+    models = {model.name for model in checked.recipe.models.values() if model.difference}
+    for merge in checked.recipe.merges.values() if models else ():
+        for line in merge.lines:
+            if not isinstance(line, BlendLine):
+                origins = [line.origin]
+                message = "`keep` takes parts of a model; `{}` is a difference"
+            elif _adds_models(line):
+                origins = [take.origin for take in line.takes]
+                message = (
+                    f"{quoted([m.name for m in line.methods])} adds models; `{{}}` is a difference"
+                )
+            else:
+                origins = list(line.bases)
+                message = "a base is a model; `{}` is a difference"
+            for origin in origins:
+                if origin.model in models:
+                    help = "blend it by `task_arithmetic` onto its base"
+                    yield finding("K201", origin.span, message.format(origin.model), help)
+
+
+def _adds_models(line: BlendLine) -> bool:
+    known = [METHODS[m.name] for m in line.methods if m.name in METHODS]
+    return any(m.name in ("soup", "slerp") for m in line.methods) or any(
+        method.base == "refused" for method in known
+    )
+
+
 def blend_values(checked: Checked) -> Iterator[Diagnostic]:
     """K204, K205: every value inside a blend fits its setting."""
     for line, assignment in assignments(checked.recipe):

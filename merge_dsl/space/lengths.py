@@ -9,7 +9,7 @@ from collections import Counter
 
 from merge_dsl.meaning.recipe import Hop, Recipe, Route
 from merge_dsl.meaning.values import Const, Draw, Expr, LetRef
-from merge_dsl.space.road import Layer, Road, groups_of_places
+from merge_dsl.space.road import TALLEST, Layer, Road, groups_of_places
 
 Lengths = dict[int, float]  # number of layers -> share of candidates
 WIDEST = 2_000  # lengths that are told apart
@@ -72,10 +72,12 @@ def times_of(recipe: Recipe, value: Expr | None) -> list[int]:
     found = _resolved(recipe, value) if value is not None else None
     if found is None:
         return [1]
-    if isinstance(found, Const) and not isinstance(found.value, str | bool):
-        return [max(int(found.value), 0)]
+    if isinstance(found, Const) and type(found.value) is int and found.value < TALLEST:
+        return [max(found.value, 0)]
     if isinstance(found, Draw) and found.options:
-        return [max(int(o), 0) for o in found.options if isinstance(o, int | float)]
+        whole = [o for o in found.options if type(o) is int and o < TALLEST]
+        if len(whole) == len(found.options):
+            return [max(o, 0) for o in whole]
     if isinstance(found, Draw) and found.kind == "int" and found.high - found.low < WIDEST:
         step = int(found.step or 1)
         return list(range(max(int(found.low), 0), int(found.high) + 1, max(step, 1)))
