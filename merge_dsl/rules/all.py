@@ -11,7 +11,6 @@ from merge_dsl.rules import (
     data,
     della,
     folding,
-    form,
     hops,
     kinds,
     licence,
@@ -24,6 +23,7 @@ from merge_dsl.rules import (
     rows,
     sequence,
     space,
+    style,
     tokens,
     towers,
     vision,
@@ -104,7 +104,7 @@ FIRST: tuple[Rule, ...] = (
     licence.clash,
     licence.pickles,
     licence.locked,
-    form.snake_case,
+    style.snake_case,
 )
 # Each later stage needs what the one before it has checked: names and kinds, then groups.
 STAGES: tuple[tuple[Rule, ...], ...] = (

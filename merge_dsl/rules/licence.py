@@ -161,35 +161,10 @@ def _differ(revision: str, entry: Mapping[str, Any]) -> bool:
 
 
 def read_lock(path: Path) -> dict[str, Mapping[str, Any]] | None:
-    """Source -> entry, of a lock in TOML or JSON; None without a lock that can be read."""
+    """Source -> entry of a lock file; None without one that can be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError):
+        models = json.loads(path.read_text(encoding="utf-8"))["models"]
+        entries = models.values() if isinstance(models, dict) else models
+        return {entry["source"]: entry for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    found = _parsed(text)
-    models = found.get("models", found.get("model")) if found is not None else None
-    entries = [*models.values()] if isinstance(models, dict) else models
-    if not isinstance(entries, list):
-        return None
-    return {_source(e): e for e in entries if isinstance(e, dict) and _source(e)}
-
-
-def _source(entry: Mapping[str, Any]) -> str:
-    for name in ("source", "from", "place", "address"):
-        value = entry.get(name)
-        if isinstance(value, str):
-            return value.partition("@")[0]
-    return ""
-
-
-def _parsed(text: str) -> dict[str, Any] | None:
-    try:
-        if text.lstrip().startswith("{"):
-            found = json.loads(text)
-        else:
-            import tomllib
-
-            found = tomllib.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -52,11 +52,11 @@ def _kinds(recipe: Recipe, require: Require) -> Iterator[Diagnostic]:
             message = "a requirement compares numbers and sizes"
             yield finding("K205", side.span, message, "such as `memory <= 24GiB`")
     if {left, right} == {"size", "number"}:
-        sized, plain = require.left, require.right
-        if left == "number":
-            sized, plain = plain, sized
+        sized = require.left if left == "size" else require.right
+        literal = require.left if names_in(require.right) else require.right
         message = f"{_shown(sized)} is a size, and the other side is a plain number"
-        yield finding("K205", plain.span, message, "write a size, such as 24GiB")
+        help = "write a number" if literal is sized else "write a size, such as 24GiB"
+        yield finding("K205", literal.span, message, help)
 
 
 def _shown(value: tree.Value) -> str:
