@@ -5,7 +5,6 @@ cannot be read. JSON lines and CSV need the standard library only; parquet needs
 imported when a parquet file is read and not before.
 """
 
-import csv
 import hashlib
 import importlib
 import json
@@ -89,7 +88,7 @@ def _read(path: Path) -> list[Row]:
             return list(_csv(stream) if path.suffix == ".csv" else _lines(stream, path))
     except OSError as error:
         raise RowsError(f"{path.name} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError, csv.Error) as error:
+    except (ValueError, RecursionError) as error:
         raise RowsError(f"{path.name} is damaged") from error
 
 
@@ -103,8 +102,13 @@ def _lines(stream: Any, path: Path) -> Iterator[Row]:
 
 
 def _csv(stream: Any) -> Iterator[Row]:
-    for row in csv.DictReader(stream):
-        yield {str(key): value for key, value in row.items()}
+    import csv  # a millisecond that few recipes need
+
+    try:
+        for row in csv.DictReader(stream):
+            yield {str(key): value for key, value in row.items()}
+    except csv.Error as error:
+        raise ValueError from error
 
 
 def _parquet(path: Path) -> list[Row]:

@@ -41,7 +41,7 @@ def memory(checked: Checked) -> Iterator[Diagnostic]:
     here = machine_memory()
     recipe = checked.recipe
     for search in recipe.searches if here and checked.depth is not Depth.TEXT else ():
-        if _size(recipe, search) is None:
+        if search.target not in (*recipe.merges, *recipe.routes):
             continue
         need = estimate(recipe, search.target, 1).memory_bytes
         if need is None or here is None or need <= here:
@@ -68,7 +68,8 @@ def hours(checked: Checked) -> Iterator[Diagnostic]:
     """
     recipe = checked.recipe
     for search in recipe.searches if checked.depth is not Depth.TEXT else ():
-        size, limit = _size(recipe, search), search.budget.seconds
+        limit = search.budget.seconds
+        size = _size(recipe, search) if limit is not None else None
         trials = trials_of(search, size) if size else None
         if trials is None or limit is None:
             continue
@@ -84,8 +85,11 @@ def hours(checked: Checked) -> Iterator[Diagnostic]:
 
 
 def _size(recipe: Recipe, search: Search) -> int | None:
+    """The dimensions of a search, where its generations depend on them; else any number will do."""
     if search.target not in recipe.merges and search.target not in recipe.routes:
         return None
+    if search.budget.generations is None or "population" in search.engine.settings:
+        return 1
     try:
         return len(space_of(recipe, search.target).genes)
     except SpaceError:

@@ -13,6 +13,7 @@ from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import counted
 
+MANY = 300  # hops; each is weighed against all others
 MOST = 0.5  # of the random candidates; more of them turned away is waste
 
 
@@ -98,9 +99,13 @@ def _why_empty(recipe: Recipe, route: Route) -> tuple[Span, str]:
 def never_walked(checked: Checked) -> Iterator[Diagnostic]:
     """R602: layers that no candidate reaches, because of an `x 0` or of what is required."""
     for route, road, lengths in _known(checked):
+        hops = [*every_hop(() if route.pool else route.hops)]
+        decided = route.requires or any(hop.repeat is not None for hop in hops)
+        if not decided or len(hops) > MANY:
+            continue
         longest = max(lengths)
         fitting = [n for n in range(longest + 1) if may_be(route.requires, {"layers": n})]
-        for hop in every_hop(route.hops if not route.pool else ()):
+        for hop in hops:
             if hop.origin is None:
                 continue
             fewest = fewest_through(checked.recipe, road, route.hops, hop)

@@ -12,6 +12,8 @@ from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import quoted
 
+MANY = 200  # lines of one block that are compared with a line
+
 
 def ignored(checked: Checked) -> Iterator[Diagnostic]:
     """X308: a hole that one of several methods never reads."""
@@ -119,7 +121,7 @@ def _in_block(
 ) -> Iterator[Diagnostic]:
     for number, early in enumerate(block):
         mine = frame.groupings[early.span.start].index.keys()
-        for late in block[number + 1 :]:
+        for late in block[number + 1 : number + MANY]:
             whole = late.at is None or (mine and mine <= _units(frame, late))
             if late.name == early.name and not late.when and whole:
                 yield _dead(checked, early.span, late.span, "every layer that")

@@ -6,13 +6,14 @@ through a given hop has, and how often a layer is walked. Exact where every hole
 """
 
 from collections import Counter
+from math import exp, lgamma, log
 
 from merge_dsl.meaning.recipe import Hop, Recipe, Route
 from merge_dsl.meaning.values import Const, Draw, Expr, LetRef
 from merge_dsl.space.road import TALLEST, Layer, Road, groups_of_places
 
 Lengths = dict[int, float]  # number of layers -> share of candidates
-WIDEST = 2_000  # lengths that are told apart
+WIDEST = 1_000  # lengths that are told apart
 
 
 class Unknown(Exception):
@@ -38,10 +39,22 @@ def _of_pool(recipe: Recipe, route: Route, road: Road) -> Lengths:
         raise Unknown
     tied = walk.per if walk and not isinstance(walk.value, LetRef) else None
     groups = Counter(number for number, _ in groups_of_places(tied, road.places))
+    sizes = set(groups.values())
+    if len(sizes) == 1:
+        return _binomial(len(groups), sizes.pop())
     found: Lengths = {0: 1.0}
     for size in groups.values():
         found = _sum(found, {0: 0.5, size: 0.5})
     return found
+
+
+def _binomial(count: int, size: int) -> Lengths:
+    """The same as adding them up one by one, for pools of thousands of slots."""
+    whole = lgamma(count + 1) - count * log(2)
+    return {
+        size * taken: exp(whole - lgamma(taken + 1) - lgamma(count - taken + 1))
+        for taken in range(count + 1)
+    }
 
 
 def _of_hops(recipe: Recipe, road: Road, hops: tuple[Hop, ...]) -> Lengths:
@@ -93,6 +106,8 @@ def _resolved(recipe: Recipe, value: Expr) -> Expr:
 
 
 def _sum(one: Lengths, other: Lengths) -> Lengths:
+    if len(one) * len(other) > WIDEST * 10:
+        raise Unknown
     found: Lengths = {}
     for a, share in one.items():
         for b, part in other.items():
