@@ -56,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
     lint.add_argument("paths", nargs="+", metavar="PATH", help="recipes, or folders of them")
     lint.add_argument("--format", choices=["text", "concise", "json", "github"], default="text")
 
+    fmt = commands.add_parser("fmt", help="lay recipes out in the house style")
+    fmt.add_argument("paths", nargs="+", metavar="PATH", help="recipes, folders of them, or -")
+    fmt.add_argument("--check", action="store_true", help="only say which would change")
+    fmt.add_argument("--diff", action="store_true", help="only show what would change")
+
     plan = commands.add_parser("plan", help="show the space of a recipe and what a search costs")
     plan.add_argument("recipe", metavar="RECIPE")
     plan.add_argument("--format", choices=["text", "json"], default="text")
