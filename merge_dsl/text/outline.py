@@ -7,6 +7,7 @@ fraction of parsing, and every comment has its place in it.
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 TOKEN = re.compile(
     r'(?P<string>"[^"\n]*")'
@@ -21,8 +22,7 @@ TOKEN = re.compile(
 GOES_ON = ("->", "|")  # a line that begins with one of these continues the one before
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A word or sign. `breaks`: it began a line although its statement was already begun."""
 
     kind: str
@@ -30,8 +30,7 @@ class Token:
     breaks: bool = False
 
 
-@dataclass(frozen=True)
-class Comment:
+class Comment(NamedTuple):
     """`alone`: nothing but white space stands before it on its line."""
 
     text: str
@@ -63,8 +62,7 @@ class Block:
     comment: str | None = None
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(NamedTuple):
     kind: str
     text: str
     newlines: int  # line ends since the piece before
