@@ -65,6 +65,10 @@ def parser() -> argparse.ArgumentParser:
     plan.add_argument("recipe", metavar="RECIPE")
     plan.add_argument("--format", choices=["text", "json"], default="text")
 
+    show = commands.add_parser("show", help="print a recipe with every default spelled out")
+    show.add_argument("recipe", metavar="RECIPE")
+    show.add_argument("--format", choices=["text", "json"], default="text")
+
     freeze = commands.add_parser("freeze", help="fill the holes of a recipe")
     freeze.add_argument("recipe", metavar="RECIPE")
     filled = freeze.add_mutually_exclusive_group(required=True)
