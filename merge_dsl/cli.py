@@ -69,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("recipe", metavar="RECIPE")
     show.add_argument("--format", choices=["text", "json"], default="text")
 
+    lock = commands.add_parser("lock", help="write down which models and data a recipe stands on")
+    lock.add_argument("recipe", metavar="RECIPE")
+    lock.add_argument("--check", action="store_true", help="only say what differs from the lock")
+    lock.add_argument("--full", action="store_true", help="hash large weights whole, not by header")
+
     freeze = commands.add_parser("freeze", help="fill the holes of a recipe")
     freeze.add_argument("recipe", metavar="RECIPE")
     filled = freeze.add_mutually_exclusive_group(required=True)
