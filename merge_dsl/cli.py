@@ -64,6 +64,11 @@ def parser() -> argparse.ArgumentParser:
     plan = commands.add_parser("plan", help="show the space of a recipe and what a search costs")
     plan.add_argument("recipe", metavar="RECIPE")
     plan.add_argument("--format", choices=["text", "json"], default="text")
+    pace = plan.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--seconds-per-trial", type=_above_zero, metavar="N", help="to say how many hours it takes"
+    )
+    pace.add_argument("--run", metavar="DIR", help="the same, from the trials of this run")
 
     show = commands.add_parser("show", help="print a recipe with every default spelled out")
     show.add_argument("recipe", metavar="RECIPE")
@@ -103,6 +108,17 @@ def _from(low: int) -> Callable[[str], int]:
         return int(text)
 
     return whole
+
+
+def _above_zero(text: str) -> float:
+    """What argparse reads a number of seconds with."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
+    return number
 
 
 def _version() -> str:
