@@ -91,6 +91,12 @@ class _Reader:
     def __init__(self, pieces: list[_Piece]) -> None:
         self.pieces = pieces
         self.at = 0
+        self.follows: list[str] = []  # of each piece: the first text from it on that is no comment
+        text = ""
+        for piece in reversed(pieces):
+            text = text if piece.kind == "comment" else piece.text
+            self.follows.append(text)
+        self.follows.reverse()
 
     def block(self, has_braces: bool) -> Block:
         """Up to the brace that closes it, or the end."""
@@ -148,7 +154,4 @@ class _Reader:
         """Whether the statement is over here: at a new line or a comment that nothing continues."""
         if piece.newlines == 0 and piece.kind != "comment":
             return False
-        ahead = self.at
-        while ahead < len(self.pieces) and self.pieces[ahead].kind == "comment":
-            ahead += 1
-        return ahead == len(self.pieces) or self.pieces[ahead].text not in GOES_ON
+        return self.follows[self.at] not in GOES_ON
