@@ -56,9 +56,28 @@ def parser() -> argparse.ArgumentParser:
     lint.add_argument("paths", nargs="+", metavar="PATH", help="recipes, or folders of them")
     lint.add_argument("--format", choices=["text", "concise", "json", "github"], default="text")
 
+    fmt = commands.add_parser("fmt", help="lay recipes out in the house style")
+    fmt.add_argument("paths", nargs="+", metavar="PATH", help="recipes, folders of them, or -")
+    fmt.add_argument("--check", action="store_true", help="only say which would change")
+    fmt.add_argument("--diff", action="store_true", help="only show what would change")
+
     plan = commands.add_parser("plan", help="show the space of a recipe and what a search costs")
     plan.add_argument("recipe", metavar="RECIPE")
     plan.add_argument("--format", choices=["text", "json"], default="text")
+    pace = plan.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--seconds-per-trial", type=_above_zero, metavar="N", help="to say how many hours it takes"
+    )
+    pace.add_argument("--run", metavar="DIR", help="the same, from the trials of this run")
+
+    show = commands.add_parser("show", help="print a recipe with every default spelled out")
+    show.add_argument("recipe", metavar="RECIPE")
+    show.add_argument("--format", choices=["text", "json"], default="text")
+
+    lock = commands.add_parser("lock", help="write down which models and data a recipe stands on")
+    lock.add_argument("recipe", metavar="RECIPE")
+    lock.add_argument("--check", action="store_true", help="only say what differs from the lock")
+    lock.add_argument("--full", action="store_true", help="hash large weights whole, not by header")
 
     freeze = commands.add_parser("freeze", help="fill the holes of a recipe")
     freeze.add_argument("recipe", metavar="RECIPE")
@@ -89,6 +108,17 @@ def _from(low: int) -> Callable[[str], int]:
         return int(text)
 
     return whole
+
+
+def _above_zero(text: str) -> float:
+    """What argparse reads a number of seconds with."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
+    return number
 
 
 def _version() -> str:

@@ -12,7 +12,7 @@ from merge_dsl.text.words import counted
 
 def run(args: argparse.Namespace) -> int:
     """Lint every path; notes are shown, and only errors and warnings count as findings."""
-    results = [load_recipe(path) for path in _recipes(args.paths)]
+    results = [load_recipe(path, form=True) for path in _recipes(args.paths)]
     _show(results, args.format)
     serious = [d for r in results for d in r.diagnostics if d.severity is not Severity.NOTE]
     unreadable = [d for d in serious if d.code == "S014"]

@@ -51,6 +51,7 @@ WRITE: dict[str, Option] = {
     "dtype": Option("word", DTYPES, about="type of the numbers in the checkpoint"),
     "shard": Option("size", about="largest size of one file"),
 }
+SHARD_BYTES = 5 * 1000**3  # where `shard` is not written, as in `vlm/weights/writer.py`
 ROUTE = ("repeat", "walk", "scale")  # read, not run yet
 PLANNED_METHODS = ("soup", "slerp", "dare_linear", "breadcrumbs", "fisher")
 PLANNED_METRICS = ("accuracy", "bleu", "chrf", "anls")

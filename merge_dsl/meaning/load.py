@@ -31,16 +31,23 @@ class Loaded:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def load_recipe(path: Path, overrides: Mapping[str, str] = NONE) -> Loaded:
+def load_recipe(path: Path, overrides: Mapping[str, str] = NONE, *, form: bool = False) -> Loaded:
     """Read, parse, bind and check a recipe. Never raises for what a user wrote."""
     source, found = read_source(Path(path))
-    return load_source(source, overrides, found)
+    return load_source(source, overrides, found, form=form)
 
 
 def load_source(
-    source: Source, overrides: Mapping[str, str] = NONE, found: list[Diagnostic] | None = None
+    source: Source,
+    overrides: Mapping[str, str] = NONE,
+    found: list[Diagnostic] | None = None,
+    *,
+    form: bool = False,
 ) -> Loaded:
-    """The same for a text that is already in memory. Its path says where addresses start."""
+    """The same for a text that is already in memory. Its path says where addresses start.
+
+    `form` also looks at the layout, which matters to whoever reads the text, not to who runs it.
+    """
     diagnostics = list(found or [])
     if has_errors(diagnostics):
         return Loaded(source, None, in_order(diagnostics))
@@ -52,6 +59,10 @@ def load_source(
     diagnostics += parsed.diagnostics
     if parsed.tree is None or has_errors(diagnostics):
         return Loaded(source, None, in_order(diagnostics))
+    if form:
+        from merge_dsl.rules.form import formatted  # 2 ms that a run does not need
+
+        diagnostics += formatted(source)
     try:
         recipe = _bind(parsed.tree, source, (Path(source.path).absolute(),))
         diagnostics += run_rules(Checked(source, recipe))

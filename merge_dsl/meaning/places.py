@@ -70,6 +70,15 @@ def hub_folder(name: str, kind: Kind, revision: str | None = None) -> Path | Non
         return None
 
 
+def hub_commit(name: str, kind: Kind, revision: str | None = None) -> str | None:
+    """The commit that the local cache has for a branch or a tag, or None."""
+    try:
+        repository = _hub_cache() / f"{_plural(kind)}--{name.replace('/', '--')}"
+        return (repository / "refs" / (revision or "main")).read_text().strip() or None
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
 def _plural(kind: Kind) -> str:
     return "models" if kind == "model" else "datasets"
 
