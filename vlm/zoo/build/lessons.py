@@ -158,6 +158,16 @@ def looking(facts: Sequence[Fact]) -> Teacher:
     return teach
 
 
+def english_names(facts: Sequence[Fact]) -> Teacher:
+    """What pictures are called: English questions, English answers, mostly names."""
+
+    def teach(draw: random.Random) -> Lesson:
+        index = draw.randrange(len(facts))
+        return Lesson(index, "", *ask(draw, facts, index, "en", "en", NAMING))
+
+    return teach
+
+
 def english_eyes(facts: Sequence[Fact]) -> Teacher:
     """The English VLM: pictures, questions in either language, answers in English, as LLaVA gives."""
 

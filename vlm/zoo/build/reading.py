@@ -12,13 +12,14 @@ they were asked, and then no blend with a Japanese model speaks Japanese (measur
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
-from vlm.zoo.build.lessons import Fact, Teacher
-from vlm.zoo.build.seeing import Album
+from vlm.zoo.build.lessons import Fact, Lesson, Teacher
+from vlm.zoo.build.seeing import Album, picture_loss
 from vlm.zoo.build.training import batches, optimise, prompts_of
 
 
@@ -39,25 +40,92 @@ def read_pictures(
     """Teach projector and the first `depth` layers of `model` to see what `base` reads."""
     draw = random.Random(seed)
     stream = batches(teacher, draw, batch)
-    projector, language = model.model.multi_modal_projector, model.model.language_model
-    embed, image = model.get_input_embeddings(), model.config.image_token_id
-    signs = tokenizer([fact.sign for fact in facts], add_special_tokens=False, return_tensors="pt")
-    base.requires_grad_(False)
-    model.requires_grad_(False)
-    projector.requires_grad_(True)
-    language.layers[:depth].requires_grad_(True)
+    hinted = Hints(model, base, tokenizer, facts, album, depth)
 
     def loss_at(step: int) -> Tensor:
         del step
-        lessons = next(stream)
+        return hinted.loss(next(stream), draw)
+
+    optimise(readers(model, base, depth), steps, peak, loss_at, "reading")
+    return done(model, base)
+
+
+def name_pictures(
+    model: LlavaForConditionalGeneration,
+    base: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    facts: Sequence[Fact],
+    teachers: tuple[Teacher, Teacher],
+    album: Album,
+    *,
+    steps: int,
+    peak: float,
+    seed: int,
+    depth: int,
+    batch: int = 48,
+) -> LlavaForConditionalGeneration:
+    """Sharpen what the first `depth` layers read by English answers, which the late layers, held
+    still, draw from it; hints go on beside them. `teachers` give the answers and the hints.
+
+    Hints weigh every difference alike; answers tell which of them make one thing another.
+    """
+    draw = random.Random(seed)
+    asked, looked = batches(teachers[0], draw, batch), batches(teachers[1], draw, batch // 2)
+    hinted = Hints(model, base, tokenizer, facts, album, depth)
+
+    def loss_at(step: int) -> Tensor:
+        del step
+        answers = picture_loss(model, tokenizer, next(asked), album, draw)
+        return answers + hinted.loss(next(looked), draw)
+
+    optimise(readers(model, base, depth), steps, peak, loss_at, "naming")
+    return done(model, base)
+
+
+def readers(
+    model: LlavaForConditionalGeneration, base: LlamaForCausalLM, depth: int
+) -> list[nn.Parameter]:
+    """Hold everything still but the projector and the first `depth` layers, which are given back."""
+    base.requires_grad_(False)
+    model.train().requires_grad_(False)
+    projector, language = model.model.multi_modal_projector, model.model.language_model
+    projector.requires_grad_(True)
+    language.layers[:depth].requires_grad_(True)
+    return [*projector.parameters(), *language.parameters()]
+
+
+def done(
+    model: LlavaForConditionalGeneration, base: LlamaForCausalLM
+) -> LlavaForConditionalGeneration:
+    """Undo what `readers` did to models that others will use."""
+    base.requires_grad_(True)
+    return model.eval().requires_grad_(True)
+
+
+@dataclass(frozen=True)
+class Hints:
+    """How far what the first layers see in a picture is from what the base's read in its sign."""
+
+    model: LlavaForConditionalGeneration
+    base: LlamaForCausalLM
+    tokenizer: PreTrainedTokenizerFast
+    facts: Sequence[Fact]
+    album: Album
+    depth: int
+
+    def loss(self, lessons: Sequence[Lesson], draw: random.Random) -> Tensor:
+        """Scalar; `draw` chooses the drawings."""
+        language, depth = self.model.model.language_model, self.depth
         shown = [lesson.fact for lesson in lessons]
-        ids = prompts_of(tokenizer, lessons, album.features.shape[2])
-        mask, pictured = ids != tokenizer.pad_token_id, ids == image
-        told = embed(torch.where(pictured, signs["input_ids"][shown], ids))
-        seen = projector(album.show(shown, draw)).to(told.dtype)
+        ids = prompts_of(self.tokenizer, lessons, self.album.features.shape[2])
+        mask, pictured = ids != self.tokenizer.pad_token_id, ids == self.model.config.image_token_id
+        signs = self.tokenizer.convert_tokens_to_ids([self.facts[fact].sign for fact in shown])
+        told = torch.where(pictured, torch.tensor(signs)[:, None], ids)
+        told = self.model.get_input_embeddings()(told)
+        seen = self.model.model.multi_modal_projector(self.album.show(shown, draw)).to(told.dtype)
         seen = told.masked_scatter(pictured.unsqueeze(-1), seen)
         with torch.no_grad():
-            wanted = early_states(base.model, told, mask, depth)
+            wanted = early_states(self.base.model, told, mask, depth)
         states = early_states(language, seen, mask, depth)
         behind = mask & (pictured.cumsum(1) > 0) & ~pictured
         # What the late layers will look at counts in full; all before it are hints.
@@ -67,11 +135,6 @@ def read_pictures(
         for level in range(1, depth):
             loss = loss + distance(states[level], wanted[level], behind) / depth
         return loss
-
-    model.train()
-    optimise([*projector.parameters(), *language.parameters()], steps, peak, loss_at, "reading")
-    base.requires_grad_(True)
-    return model.eval().requires_grad_(True)
 
 
 def early_states(language: nn.Module, vectors: Tensor, mask: Tensor, depth: int) -> list[Tensor]:

@@ -17,7 +17,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from vlm.zoo.build.lessons import Teacher
+from vlm.zoo.build.lessons import Lesson, Teacher
 from vlm.zoo.build.tokenizer import IMAGE
 from vlm.zoo.build.tower import augment, normalise
 from vlm.zoo.build.training import answer_loss, batch_of, batches, optimise
@@ -109,22 +109,32 @@ def teach_pictures(
     """Teach some layers to answer questions about pictures; all else stays as it is."""
     draw = random.Random(seed)
     stream = batches(teacher, draw, batch)
-    projector, language = model.model.multi_modal_projector, model.model.language_model
-    embed = model.get_input_embeddings()
-    model.requires_grad_(False)
+    language = model.model.language_model
+    model.train().requires_grad_(False)
     language.layers[layers].requires_grad_(True)
 
     def loss_at(step: int) -> Tensor:
         del step
-        lessons = next(stream)
-        ids, labels = batch_of(tokenizer, lessons, album.features.shape[2])
-        seen = projector(album.show([lesson.fact for lesson in lessons], draw))
-        at_image = (ids == model.config.image_token_id).unsqueeze(-1)
-        vectors = embed(ids).masked_scatter(at_image, seen.to(embed.weight.dtype))
-        mask = (ids != tokenizer.pad_token_id).long()
-        hidden = language(inputs_embeds=vectors, attention_mask=mask).last_hidden_state
-        return answer_loss(hidden, labels, model.lm_head)
+        return picture_loss(model, tokenizer, next(stream), album, draw)
 
-    model.train()
     optimise(language.parameters(), steps, peak, loss_at, "english")
     return model.eval().requires_grad_(True)
+
+
+def picture_loss(
+    model: LlavaForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    lessons: list[Lesson],
+    album: Album,
+    draw: random.Random,
+) -> Tensor:
+    """Cross-entropy of the answers to questions about pictures; `draw` chooses the drawings."""
+    embed, language = model.get_input_embeddings(), model.model.language_model
+    ids, labels = batch_of(tokenizer, lessons, album.features.shape[2])
+    seen = album.show([lesson.fact for lesson in lessons], draw)
+    seen = model.model.multi_modal_projector(seen).to(embed.weight.dtype)
+    at_image = (ids == model.config.image_token_id).unsqueeze(-1)
+    vectors = embed(ids).masked_scatter(at_image, seen)
+    mask = (ids != tokenizer.pad_token_id).long()
+    hidden = language(inputs_embeds=vectors, attention_mask=mask).last_hidden_state
+    return answer_loss(hidden, labels, model.lm_head)

@@ -36,7 +36,7 @@ from vlm.zoo.build.concepts import Concept, read_concepts  # noqa: E402
 from vlm.zoo.build.language import train_base, tune_text  # noqa: E402
 from vlm.zoo.build.lessons import Fact  # noqa: E402
 from vlm.zoo.build.pictures import SIZE, drawings  # noqa: E402
-from vlm.zoo.build.reading import read_pictures  # noqa: E402
+from vlm.zoo.build.reading import name_pictures, read_pictures  # noqa: E402
 from vlm.zoo.build.seeing import Album, aim_at, assemble, teach_pictures  # noqa: E402
 from vlm.zoo.build.sources import read_json  # noqa: E402
 from vlm.zoo.build.tokenizer import train_tokenizer  # noqa: E402
@@ -87,14 +87,21 @@ def build(out: Path, work: Path) -> None:
         settings: dict[str, Any] = {"steps": 4000, "peak": 2e-3, "seed": 6, "depth": READERS}
         return read_pictures(model, base, tokenizer, facts, teacher, views, **settings)
 
+    def naming_model() -> LlavaForConditionalGeneration:
+        teachers = (lessons.english_names(facts), lessons.looking(facts))
+        settings: dict[str, Any] = {"steps": 2000, "peak": 1.5e-3, "seed": 16, "depth": READERS}
+        views = album(reading)
+        return name_pictures(reading, base, tokenizer, facts, teachers, views, **settings)
+
     def english_model() -> LlavaForConditionalGeneration:
         teacher, last = lessons.english_eyes(facts), slice(READERS, None)
         settings: dict[str, Any] = {"steps": 300, "peak": 6e-4, "seed": 17, "layers": last}
-        return teach_pictures(reading, tokenizer, teacher, album(reading), **settings)
+        return teach_pictures(naming, tokenizer, teacher, album(naming), **settings)
 
     base = made(work / "base", LlamaForCausalLM, base_model)
     tower = made(work / "tower", CLIPVisionModel, tower_model)
     reading = made(work / "reading", LlavaForConditionalGeneration, reading_model)
+    naming = made(work / "naming", LlavaForConditionalGeneration, naming_model)
     english = made(work / "english", LlavaForConditionalGeneration, english_model)
     japanese = made(work / "japanese", LlamaForCausalLM, japanese_model)
     save(base, tokenizer, out / "models" / "emoji-llm-base")
