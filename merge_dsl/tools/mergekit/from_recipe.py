@@ -59,7 +59,9 @@ def _target(parsed: tree.Tree) -> str | None:
     """What the recipe is about: what is written last, else searched last, else made last."""
     for kinds in ((tree.Declaration,), (tree.Search,), (tree.Merge, tree.Route)):
         found = [item for item in parsed.items if isinstance(item, kinds)]
-        names = [i.name.text for i in found if not isinstance(i, tree.Declaration) or i.kind == "write"]
+        names = [
+            i.name.text for i in found if not isinstance(i, tree.Declaration) or i.kind == "write"
+        ]
         if names:
             return names[-1]
     return None
@@ -131,9 +133,7 @@ def _walk(item: tree.Route, models: dict[str, Model], reader: Reader) -> Walk | 
     for line in item.lines:
         if isinstance(line, tree.Require):
             reader.lose(line.span, "mergekit has no `require`")
-        elif isinstance(line, tree.Setting):
-            reader.lose(line.span, "mergekit searches no route")
-        elif line.kind == "pool":
+        elif isinstance(line, tree.Setting) or line.kind == "pool":
             reader.lose(line.span, "mergekit searches no route")
         elif line.kind == "path":
             hops = _hops(line, models, reader)

@@ -11,55 +11,12 @@ from merge_dsl.meaning.parts import SHORT, TREE
 from merge_dsl.tools.mergekit.plan import Model
 
 KEYWORDS = frozenset(
-    [
-        "recipe",
-        "use",
-        "let",
-        "model",
-        "data",
-        "merge",
-        "route",
-        "search",
-        "report",
-        "write",
-        "keep",
-        "from",
-        "by",
-        "base",
-        "each",
-        "take",
-        "begin",
-        "end",
-        "pool",
-        "path",
-        "maybe",
-        "x",
-        "scale",
-        "maximize",
-        "minimize",
-        "on",
-        "require",
-        "per",
-        "at",
-        "when",
-        "is",
-        "log",
-        "int",
-        "flag",
-        "choice",
-        "or",
-        "as",
-        "to",
-        "step",
-        "start",
-        "true",
-        "false",
-        "curve",
-        "layers",
-        "norm",
-        "method",
-        "memory",
-    ]
+    re.findall(
+        r"\w+",
+        "recipe use let model data merge route search report write keep from by base each take begin end"
+        " pool path maybe x scale maximize minimize on require per at when is log int flag choice or as"
+        " to step start true false curve layers norm method memory",
+    )
 )
 TAKEN = KEYWORDS | set(TREE) | set(SHORT)
 LONG = 48
@@ -69,7 +26,7 @@ def word(text: str, otherwise: str) -> str:
     """The text as a name: small letters, digits and `_`, beginning with a letter."""
     name = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:LONG].strip("_")
     if not name:
-        return otherwise
+        return f"{otherwise}_1"
     return name if name[0].isalpha() and name not in TAKEN else f"{otherwise}_{name}"
 
 

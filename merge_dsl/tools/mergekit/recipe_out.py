@@ -30,7 +30,7 @@ Names = dict[Model, str]
 def recipe_of(plan: Plan, file: str, notes: Sequence[Note]) -> str:
     """The whole recipe. `file` is what was read; the recipe is called after it."""
     base = file.replace("\\", "/").rsplit("/", 1)[-1]
-    title = word(base.rsplit(".", 1)[0] if "." in base else base, "recipe")
+    title = word(base.rsplit(".", 1)[0] if "." in base else base, "imported")
     names = _names(plan)
     lines = [f"# From {plain(base)}, a mergekit file.", *comments(notes, "Not carried over:"), ""]
     lines += [f"recipe {title}", ""]

@@ -86,7 +86,9 @@ def _limit(item: tree.Declaration | None, reader: Reader) -> int | None:
         if rows is not None and len(rows) == 1 and rows[0][0] == 0:
             limit = rows[0][1] + 1
         else:
-            reader.lose(setting.span, f"`{reader.source.slice(setting.span)}`: rows are lm-eval's own")
+            reader.lose(
+                setting.span, f"`{reader.source.slice(setting.span)}`: rows are lm-eval's own"
+            )
     return limit
 
 

@@ -4,6 +4,7 @@ In: a blend, some settings of which are `[…] per 8 layers`. Out: blends of 8 l
 groups, but it has slices, and that is how mergekit-evolve writes them.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -43,7 +44,7 @@ def without_steps(blend: Blend, item: tree.Merge, reader: Reader) -> tuple[Blend
         return (mapped(blend, _as_curve),)
     cuts = sorted({at for step in steps for at in range(0, height, step.per)} | {height})
     pieces = []
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in itertools.pairwise(cuts):
         inner = (start, stop - 1)
         piece = mapped(blend, partial(_piece, inner=inner, height=height))
         pieces.append(

@@ -30,7 +30,9 @@ USUAL = {"ties": True, "dare_ties": True, "linear": True}  # normalize, where a 
 
 def holes(plan: Plan) -> list[Hole]:
     """Every hole of a plan."""
-    blends = [blend for stage in plan.stages if not isinstance(stage.body, Walk) for blend in stage.body]
+    blends = [
+        blend for stage in plan.stages if not isinstance(stage.body, Walk) for blend in stage.body
+    ]
     return [
         hole
         for blend in blends
@@ -63,10 +65,7 @@ def genome_of(plan: Plan, notes: Notes) -> Mapping[str, Written] | None:
         return None
     if blend.method not in EVOLVED or not plan.search.tasks:
         return None
-    if blend.method == "slerp":
-        found = _slerp(blend, notes)
-    else:
-        found = _weights(blend, notes)
+    found = _slerp(blend, notes) if blend.method == "slerp" else _weights(blend, notes)
     if found is None:
         return None
     if plan.dtype not in (None, "bf16"):
@@ -127,7 +126,9 @@ def _normalize(blend: Blend, notes: Notes) -> bool:
         elif name != "density":
             notes.lose(name, f"mergekit-evolve sets no `{name}`")
     given = any(name == "normalize" for name, _ in blend.shared)
-    return normal if given else blend.method in ("ties", "linear")  # what awase means by saying nothing
+    return (
+        normal if given else blend.method in ("ties", "linear")
+    )  # what awase means by saying nothing
 
 
 def _slerp(blend: Blend, notes: Notes) -> dict[str, Written] | None:

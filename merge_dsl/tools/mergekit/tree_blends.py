@@ -131,13 +131,13 @@ def _part(
     return found
 
 
-def _pieces(
-    part: str, claims: Claims, reader: Reader
-) -> list[tuple[tuple[int, int] | None, Line]]:
+def _pieces(part: str, claims: Claims, reader: Reader) -> list[tuple[tuple[int, int] | None, Line]]:
     if not claims.runs:
         return [(None, claims.whole)] if claims.whole is not None else []
     if claims.whole is not None:
-        reader.lose(claims.runs[0][2].span, "some layers apart: mergekit must be told of all others")
+        reader.lose(
+            claims.runs[0][2].span, "some layers apart: mergekit must be told of all others"
+        )
         return [(None, claims.whole)]
     at = 0
     pieces: list[tuple[tuple[int, int] | None, Line]] = []

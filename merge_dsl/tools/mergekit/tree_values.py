@@ -65,10 +65,10 @@ def with_defaults(method: str, shared: Settings, inputs: Sequence[Settings]) -> 
     for ours, setting in own.settings.items():
         name = OURS.get(ours, ours)
         given = any(name == n for n, _ in shared)
-        given = given or bool(inputs) and all(any(name == n for n, _ in own) for own in inputs)
-        if not given and setting.default is not None and name in known.settings:
-            if known.default(name) != setting.default:
-                added.append((name, Regions(setting.default)))
+        given = given or (bool(inputs) and all(any(name == n for n, _ in own) for own in inputs))
+        told = given or setting.default is None or name not in known.settings
+        if not told and known.default(name) != setting.default:
+            added.append((name, Regions(setting.default)))
     return (*added, *shared)
 
 
