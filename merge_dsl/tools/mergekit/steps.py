@@ -23,6 +23,7 @@ from merge_dsl.tools.mergekit.plan import (
 )
 from merge_dsl.tools.mergekit.tree_values import Reader
 
+HIGH = 10_000
 Span = tuple[int, int]
 Change = Callable[[Value], Value]
 
@@ -35,6 +36,9 @@ def without_steps(blend: Blend, item: tree.Merge, reader: Reader) -> tuple[Blend
     size, count = steps[0].per, len(steps[0].values)
     low, high = blend.span or (0, size * count - 1)
     height = high - low + 1
+    if height > HIGH:
+        reader.lose(item.name.span, f"{height} layers are more than any model has")
+        return ()
     uneven = [s for s in steps if -(-height // s.per) != len(s.values)]
     if uneven:
         what = f"{len(uneven[0].values)} groups of {uneven[0].per} are not {height} layers"

@@ -160,3 +160,16 @@ def test_a_text_that_cannot_stand_in_yaml_is_quoted(awase: Command) -> None:
     _, out, _ = awase("export", "r.merge")
     document = yaml.safe_load(out)
     assert document["models"] == [{"model": {"model": {"path": "/x: #y@z"}}}]
+
+
+def test_more_layers_than_memory_holds_are_refused(awase: Command) -> None:
+    text = """merge merged {
+  language by linear {
+    take a { weight = [0.1] per 1000000000 layers }
+    take b { weight = curve(0.1, 0.2) }
+  }
+}
+"""
+    code, documents, err = exported(awase, text)
+    assert (code, documents) == (1, [])
+    assert "more than any model has" in err
