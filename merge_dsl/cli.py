@@ -96,6 +96,14 @@ def parser() -> argparse.ArgumentParser:
     merge = commands.add_parser("merge", help="build a recipe without holes")
     merge.add_argument("recipe", metavar="RECIPE")
     merge.add_argument("--out", metavar="DIR", help="instead of where the recipe's `write` says")
+
+    into = commands.add_parser("import", help="turn a mergekit configuration into a recipe")
+    into.add_argument("file", metavar="FILE.yml")
+    into.add_argument("-o", "--out", metavar="OUT.merge", help="where to write it; else to stdout")
+
+    export = commands.add_parser("export", help="turn a recipe into a mergekit configuration")
+    export.add_argument("recipe", metavar="RECIPE")
+    export.add_argument("-o", "--out", metavar="OUT.yml", help="where to write it; else to stdout")
     return top
 
 
