@@ -1,6 +1,7 @@
 """Every code that a diagnostic may carry: its slug and its usual severity.
 
-The letter is the family: S syntax, N names, K kinds, X space, M models, V vision, D data, C cost.
+The letter is the family: S syntax, N names, K kinds, X space, M models, V vision, D data, C cost,
+F form.
 Who raises a code is found by its family: `merge_dsl/rules/` has one file for each, and S codes come
 from `merge_dsl/text/`.
 """
@@ -74,4 +75,10 @@ CODES: dict[str, tuple[str, Severity]] = {
     "D707": ("subset-of-a-file", ERROR),
     "C903": ("no-seed", WARNING),
     "C904": ("no-budget", ERROR),
+    "F903": ("no-reason", WARNING),
+    "F904": ("unused-allowance", WARNING),
+    "F905": ("unknown-allowance", WARNING),
 }
+
+# Rules that read rows of data; only `--deep` runs them.
+NEED_ROWS = frozenset({"D702"})
