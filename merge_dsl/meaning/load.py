@@ -4,7 +4,7 @@ In: a path, and values for `let`s that the caller overrides. Out: `Loaded`: the 
 place, and the recipe when none of them is an error.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from merge_dsl.text.tree import Let, Tree, Use
 from merge_dsl.text.words import nearest
 
 NONE: Mapping[str, str] = {}
+MANY = 1000  # names that one import may bring; imports of imports multiply them
+Known = dict[Path, Recipe | Import]  # what was imported already, for a file is read once
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def load_source(
         return is_error(diagnostic) and not allowed.covers(diagnostic)
 
     try:
-        recipe = _bind(parsed.tree, source, (Path(source.path).absolute(),), depth)
+        recipe = _bind(parsed.tree, source, (Path(source.path).absolute(),), depth, {})
         diagnostics += run_rules(Checked(source, recipe, depth), stops)
     except RecursionError:
         message = "values are nested too deeply to be read"
@@ -108,15 +110,19 @@ def _override(
     return replace(source, text=text), problems
 
 
-def _bind(parsed: Tree, source: Source, above: tuple[Path, ...], depth: Depth) -> Recipe:
+def _bind(
+    parsed: Tree, source: Source, above: tuple[Path, ...], depth: Depth, known: Known
+) -> Recipe:
     imported: dict[str, Recipe | Import] = {}
     for item in parsed.items:
         if isinstance(item, Use):
-            imported[item.address.value] = _import(item, source, above, depth)
+            imported[item.address.value] = _import(item, source, above, depth, known)
     return check(parsed, source.folder, imported, depth)
 
 
-def _import(item: Use, source: Source, above: tuple[Path, ...], depth: Depth) -> Recipe | Import:
+def _import(
+    item: Use, source: Source, above: tuple[Path, ...], depth: Depth, known: Known
+) -> Recipe | Import:
     address = item.address.value
 
     def problem(code: str, message: str) -> Import:
@@ -131,6 +137,22 @@ def _import(item: Use, source: Source, above: tuple[Path, ...], depth: Depth) ->
         through = " through ".join(f"`{other.name}`" for other in reversed(above[1:]))
         way = f" through {through}" if through else ""
         return problem("N105", f"`{path.name}` imports itself{way}")
+    if path not in known:
+        known[path] = _imported(path, address, above, depth, known, problem)
+    found = known[path]
+    if isinstance(found, Recipe) and len(found.models) + len(found.data) > MANY:
+        return problem("N109", f"`{path.name}` brings more than {MANY} names")
+    return found
+
+
+def _imported(
+    path: Path,
+    address: str,
+    above: tuple[Path, ...],
+    depth: Depth,
+    known: Known,
+    problem: Callable[[str, str], Import],
+) -> Recipe | Import:
     inner, found = read_source(path)
     if has_errors(found):
         return problem("N109", found[0].message)
@@ -138,7 +160,7 @@ def _import(item: Use, source: Source, above: tuple[Path, ...], depth: Depth) ->
     if parsed.tree is None:
         line, _ = inner.line_column(parsed.diagnostics[0].span.start)
         return problem("N109", f"{address} has a mistake on line {line}; lint it first")
-    recipe = _bind(parsed.tree, inner, (*above, path), depth)
+    recipe = _bind(parsed.tree, inner, (*above, path), depth, known)
     for nested in recipe.imports:
         if nested.problem is not None:
             return problem(*nested.problem)

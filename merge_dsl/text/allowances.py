@@ -7,8 +7,11 @@ are what keeps a recipe from running, and no comment mends that.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 
 from merge_dsl.text.codes import CODES, Severity
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
@@ -16,6 +19,7 @@ from merge_dsl.text.draft import QUIET
 from merge_dsl.text.source import Source, Span
 from merge_dsl.text.words import nearest
 
+MANY = 20  # codes in one comment; what stands behind them is not read
 JUDGEMENTS = ("D", "L")  # families whose errors a recipe may allow
 MARK = re.compile(r"#\s*lint:[ \t]*(?P<verb>\w*)[ \t]*(?P<rest>[^\r\n]*)")
 WORD = re.compile(r"[^\s,:;]+")
@@ -42,28 +46,35 @@ class Allowances:
 
     def covers(self, diagnostic: Diagnostic) -> bool:
         """Whether this finding is allowed."""
-        return any(self._fits(item, diagnostic) for item in self.items)
+        return may_be_allowed(diagnostic) and self._place(diagnostic) in self._allowed
 
-    def _fits(self, item: Allowance, diagnostic: Diagnostic) -> bool:
-        if item.code != diagnostic.code or not may_be_allowed(diagnostic):
-            return False
-        return item.line == self.source.line_column(diagnostic.span.start)[0]
+    @cached_property
+    def _allowed(self) -> frozenset[tuple[str, int]]:
+        return frozenset((item.code, item.line) for item in self.items)
 
     def left(
         self, diagnostics: Sequence[Diagnostic], unseen: Callable[[str], bool]
     ) -> list[Diagnostic]:
         """What is not allowed, and F903 to F905. What was not looked for, `unseen`, is not unused."""
+        if not self.items:
+            return [*diagnostics, *self.problems]
         found = [d for d in diagnostics if not self.covers(d)] + list(self.problems)
-        unused = [i for i in self.items if not any(self._fits(i, d) for d in diagnostics)]
-        return found + [self._unused(i, diagnostics) for i in unused if not unseen(i.code)]
+        places = {self._place(d) for d in diagnostics}
+        used = {self._place(d) for d in diagnostics if may_be_allowed(d)}
+        together = Counter(item.comment for item in self.items)
+        unused = [i for i in self.items if (i.code, i.line) not in used and not unseen(i.code)]
+        return found + [
+            self._unused(i, (i.code, i.line) in places, together[i.comment] == 1) for i in unused
+        ]
 
-    def _unused(self, item: Allowance, diagnostics: Sequence[Diagnostic]) -> Diagnostic:
-        here = [d for d in diagnostics if self.source.line_column(d.span.start)[0] == item.line]
-        if any(d.code == item.code for d in here):
+    def _place(self, diagnostic: Diagnostic) -> tuple[str, int]:
+        return diagnostic.code, self.source.line_column(diagnostic.span.start)[0]
+
+    def _unused(self, item: Allowance, found: bool, alone: bool) -> Diagnostic:
+        if found:
             message = f"{item.code} is an error that keeps the recipe from running"
             return finding("F904", item.span, f"{message}; it cannot be allowed", "mend it")
         message = f"{item.code} is not found on line {item.line}; nothing needs allowing"
-        alone = sum(other.comment == item.comment for other in self.items) == 1
         fix = Fix(_with_space(self.source.text, item.comment), "") if alone else None
         return finding("F904", item.span, message, "remove it", fix)
 
@@ -80,16 +91,20 @@ def allowances_of(source: Source) -> Allowances:
     items: list[Allowance] = []
     problems: list[Diagnostic] = []
     if "lint:" in source.text:
+        meant = _lines_meant(source)
         for quiet in QUIET.finditer(source.text):
             mark = MARK.match(quiet[0])
             if mark is not None:
-                _read(source, quiet.start(), mark, items, problems)
+                start = quiet.start()
+                line, column = source.line_column(start)
+                alone = not source.text[start - column + 1 : start].strip()
+                _read(start, meant[line] if alone else line, mark, items, problems)
     return Allowances(source, tuple(items), tuple(problems))
 
 
 def _read(
-    source: Source,
     start: int,
+    line: int,
     mark: re.Match[str],
     items: list[Allowance],
     problems: list[Diagnostic],
@@ -99,8 +114,7 @@ def _read(
         message = "after `lint:` stands `allow`, the codes, and a reason"
         problems.append(finding("F905", comment, message, "write `# lint: allow D703, why`"))
         return
-    line = _line_meant(source, start)
-    words = list(WORD.finditer(mark["rest"]))
+    words = list(islice(WORD.finditer(mark["rest"]), MANY))
     count = 0
     for word in words:
         if count and not LIKE_A_CODE.fullmatch(word[0]):
@@ -130,20 +144,14 @@ def _no_code(word: str, span: Span) -> Diagnostic:
     return finding("F905", span, f"there is no rule `{word}`{meant}", "see `awase explain`", fix)
 
 
-def _line_meant(source: Source, start: int) -> int:
-    """The line of a comment, or the next line with more than a comment where it stands alone."""
-    line, column = source.line_column(start)
-    if source.line(line)[: column - 1].strip():
-        return line
+def _lines_meant(source: Source) -> list[int]:
+    """For each line, from 0: the next line of the recipe that is more than a comment."""
     last = len(source.line_starts)
-    after = min(line + 1, last)
-    while after < last and (not source.line(after).strip() or _only_comment(source.line(after))):
-        after += 1
-    return after
-
-
-def _only_comment(text: str) -> bool:
-    return text.lstrip().startswith("#")
+    meant = [last] * (last + 1)
+    for line in range(last - 1, 0, -1):
+        text = source.line(line + 1).strip()
+        meant[line] = meant[line + 1] if not text or text[0] == "#" else line + 1
+    return meant
 
 
 def _with_space(text: str, comment: Span) -> Span:

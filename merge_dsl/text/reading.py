@@ -9,7 +9,7 @@ from pathlib import Path
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Source, Span
 
-LIMIT = 4 * 1024 * 1024  # bytes; a recipe is a page or two
+LIMIT = 1024 * 1024  # bytes; a recipe is a page or two
 START = Span(0, 0)
 
 
