@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it: `awase lint` starts in a te
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser().print_help()
         return 2
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A path, or a terminal of another encoding, must not end in a traceback.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(args)
     except BrokenPipeError:
@@ -53,8 +58,21 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
 
     lint = commands.add_parser("lint", help="say what is wrong with recipes")
-    lint.add_argument("paths", nargs="+", metavar="PATH", help="recipes, or folders of them")
-    lint.add_argument("--format", choices=["text", "concise", "json", "github"], default="text")
+    lint.add_argument("paths", nargs="+", metavar="PATH", help="recipes, folders, or - for stdin")
+    forms = ["text", "concise", "json", "github", "sarif"]
+    lint.add_argument("--format", choices=forms, default="text")
+    lint.add_argument("--select", action="append", metavar="CODES", help="show only these: X,D703")
+    lint.add_argument("--ignore", action="append", metavar="CODES", help="do not show these")
+    lint.add_argument("--fix", action="store_true", help="mend what can be mended safely")
+    lint.add_argument("--unsafe-fixes", action="store_true", help="mend by guesses too")
+    lint.add_argument("--stdin-filename", metavar="PATH", help="what stdin is called, and where")
+    depth = lint.add_mutually_exclusive_group()
+    depth.add_argument("--offline", action="store_true", help="read recipes only, no models")
+    depth.add_argument("--deep", action="store_true", help="read rows of data too")
+
+    explain = commands.add_parser("explain", help="print the page of a rule")
+    explain.add_argument("code", nargs="?", metavar="CODE", help="without it: list all rules")
+    explain.add_argument("--all", action="store_true", help="list all rules")
 
     fmt = commands.add_parser("fmt", help="lay recipes out in the house style")
     fmt.add_argument("paths", nargs="+", metavar="PATH", help="recipes, folders of them, or -")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Merge, Recipe
 from merge_dsl.meaning.values import Draw, draws
 from merge_dsl.space.resolve import assignments_of
@@ -11,10 +12,11 @@ from merge_dsl.text.source import Source, Span
 
 @dataclass(frozen=True)
 class Checked:
-    """A recipe, which may be wrong, and its text."""
+    """A recipe, which may be wrong, and its text. `depth` says what a rule may read beyond them."""
 
     source: Source
     recipe: Recipe
+    depth: Depth = Depth.FACTS
 
     def line(self, span: Span) -> int:
         """The number of the line on which something stands."""

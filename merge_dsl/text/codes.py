@@ -76,4 +76,10 @@ CODES: dict[str, tuple[str, Severity]] = {
     "C903": ("no-seed", WARNING),
     "C904": ("no-budget", ERROR),
     "F901": ("not-formatted", WARNING),
+    "F903": ("no-reason", WARNING),
+    "F904": ("unused-allowance", WARNING),
+    "F905": ("unknown-allowance", WARNING),
 }
+
+# Rules that read rows of data; only `--deep` runs them.
+NEED_ROWS = frozenset({"D702"})

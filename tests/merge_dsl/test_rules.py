@@ -108,6 +108,9 @@ CASES = {
     ),
     "D707": swap("{ rows = 0..9 }", "{ rows = 0..9; ⟦subset = ja⟧ }"),
     "C904": swap("  budget = 1000 trials\n", "").replace("search student", "search ⟦student⟧"),
+    "F903": swap("  seed = 1\n", "  seed = 1  ⟦# lint: allow C903⟧\n"),
+    "F904": swap("  seed = 1\n", "  seed = 1  # lint: allow ⟦C903⟧, it has none\n"),
+    "F905": swap("  seed = 1\n", "  seed = 1  # lint: allow ⟦C9O3⟧, it has none\n"),
     "C903": swap("  seed = 1\n", "").replace("search student", "search ⟦student⟧"),
 }
 
