@@ -184,7 +184,7 @@ def test_stdin(
     assert main(["lint", "-", "--format", "concise"]) == 1
     assert "<stdin>:6:13: X301" in capsys.readouterr().out
     (tmp_path / "milk.merge").write_text("recipe milk\n")
-    stdin(monkeypatch, b'recipe tea\nuse "milk.merge" as milk\n')
+    stdin(monkeypatch, b'recipe tea\n\nuse "milk.merge" as milk\n')
     name = str(tmp_path / "tea.merge")
     assert main(["lint", "-", "--stdin-filename", name]) == 0
     stdin(monkeypatch, b"\xff\xfe\0\1")
