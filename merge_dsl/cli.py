@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it: `awase lint` starts in a te
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser().print_help()
         return 2
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A path, or a terminal of another encoding, must not end in a traceback.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(args)
     except BrokenPipeError:
@@ -53,12 +58,44 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
 
     lint = commands.add_parser("lint", help="say what is wrong with recipes")
-    lint.add_argument("paths", nargs="+", metavar="PATH", help="recipes, or folders of them")
-    lint.add_argument("--format", choices=["text", "concise", "json", "github"], default="text")
+    lint.add_argument("paths", nargs="+", metavar="PATH", help="recipes, folders, or - for stdin")
+    forms = ["text", "concise", "json", "github", "sarif"]
+    lint.add_argument("--format", choices=forms, default="text")
+    lint.add_argument("--select", action="append", metavar="CODES", help="show only these: X,D703")
+    lint.add_argument("--ignore", action="append", metavar="CODES", help="do not show these")
+    lint.add_argument("--fix", action="store_true", help="mend what can be mended safely")
+    lint.add_argument("--unsafe-fixes", action="store_true", help="mend by guesses too")
+    lint.add_argument("--stdin-filename", metavar="PATH", help="what stdin is called, and where")
+    depth = lint.add_mutually_exclusive_group()
+    depth.add_argument("--offline", action="store_true", help="read recipes only, no models")
+    depth.add_argument("--deep", action="store_true", help="read rows of data too")
+
+    explain = commands.add_parser("explain", help="print the page of a rule")
+    explain.add_argument("code", nargs="?", metavar="CODE", help="without it: list all rules")
+    explain.add_argument("--all", action="store_true", help="list all rules")
+
+    fmt = commands.add_parser("fmt", help="lay recipes out in the house style")
+    fmt.add_argument("paths", nargs="+", metavar="PATH", help="recipes, folders of them, or -")
+    fmt.add_argument("--check", action="store_true", help="only say which would change")
+    fmt.add_argument("--diff", action="store_true", help="only show what would change")
 
     plan = commands.add_parser("plan", help="show the space of a recipe and what a search costs")
     plan.add_argument("recipe", metavar="RECIPE")
     plan.add_argument("--format", choices=["text", "json"], default="text")
+    pace = plan.add_mutually_exclusive_group()
+    pace.add_argument(
+        "--seconds-per-trial", type=_above_zero, metavar="N", help="to say how many hours it takes"
+    )
+    pace.add_argument("--run", metavar="DIR", help="the same, from the trials of this run")
+
+    show = commands.add_parser("show", help="print a recipe with every default spelled out")
+    show.add_argument("recipe", metavar="RECIPE")
+    show.add_argument("--format", choices=["text", "json"], default="text")
+
+    lock = commands.add_parser("lock", help="write down which models and data a recipe stands on")
+    lock.add_argument("recipe", metavar="RECIPE")
+    lock.add_argument("--check", action="store_true", help="only say what differs from the lock")
+    lock.add_argument("--full", action="store_true", help="hash large weights whole, not by header")
 
     freeze = commands.add_parser("freeze", help="fill the holes of a recipe")
     freeze.add_argument("recipe", metavar="RECIPE")
@@ -77,6 +114,14 @@ def parser() -> argparse.ArgumentParser:
     merge = commands.add_parser("merge", help="build a recipe without holes")
     merge.add_argument("recipe", metavar="RECIPE")
     merge.add_argument("--out", metavar="DIR", help="instead of where the recipe's `write` says")
+
+    into = commands.add_parser("import", help="turn a mergekit configuration into a recipe")
+    into.add_argument("file", metavar="FILE.yml")
+    into.add_argument("-o", "--out", metavar="OUT.merge", help="where to write it; else to stdout")
+
+    export = commands.add_parser("export", help="turn a recipe into a mergekit configuration")
+    export.add_argument("recipe", metavar="RECIPE")
+    export.add_argument("-o", "--out", metavar="OUT.yml", help="where to write it; else to stdout")
     return top
 
 
@@ -89,6 +134,17 @@ def _from(low: int) -> Callable[[str], int]:
         return int(text)
 
     return whole
+
+
+def _above_zero(text: str) -> float:
+    """What argparse reads a number of seconds with."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
+    return number
 
 
 def _version() -> str:

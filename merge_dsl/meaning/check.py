@@ -10,6 +10,7 @@ from pathlib import Path
 
 from merge_dsl.meaning import recipe as r
 from merge_dsl.meaning.blocks import Scope, merge_of, route_of
+from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts, FactsError, facts_of
 from merge_dsl.meaning.places import locate
 from merge_dsl.meaning.searches import report_of, search_of, write_of
@@ -23,6 +24,7 @@ class Draft:
     """What has been read so far. Lives only while `check` runs."""
 
     recipe: r.Recipe
+    depth: Depth = Depth.FACTS
     scope: Scope = field(default_factory=Scope)
     definitions: list[r.Definition] = field(default_factory=list)
     written: list[r.Written] = field(default_factory=list)
@@ -31,9 +33,14 @@ class Draft:
         self.definitions.append(r.Definition(noun, name.text, name.span, since))
 
 
-def check(parsed: tree.Tree, folder: Path, imported: Mapping[str, r.Recipe | r.Import]) -> r.Recipe:
+def check(
+    parsed: tree.Tree,
+    folder: Path,
+    imported: Mapping[str, r.Recipe | r.Import],
+    depth: Depth = Depth.FACTS,
+) -> r.Recipe:
     """Bind a tree. `imported` maps the address of each `use` to its recipe, or to its problem."""
-    draft = Draft(r.Recipe(parsed.name.text, folder))
+    draft = Draft(r.Recipe(parsed.name.text, folder), depth)
     # Names are gathered first, so that a use before its definition can be told from a typo.
     draft.scope.lets |= {item.name.text for item in parsed.items if isinstance(item, tree.Let)}
     searches, reports, writes, imports = [], [], [], []
@@ -88,9 +95,10 @@ def _declaration(draft: Draft, item: tree.Declaration) -> None:
     settings = {setting.name.text: setting.value for setting in item.settings}
     folder = draft.recipe.folder
     revision = text_of(settings.get("revision"))
+    look = draft.depth is not Depth.TEXT
     name = item.name.text
     if item.kind == "data":
-        at = locate(item.address.value, "data", folder, revision)
+        at = locate(item.address.value, "data", folder, revision, look)
         draft.recipe.data[name] = r.Data(
             name=name,
             place=at.place,
@@ -105,11 +113,11 @@ def _declaration(draft: Draft, item: tree.Declaration) -> None:
             problem=("N108", at.problem, at.help) if at.problem else None,
         )
         return
-    at = locate(item.address.value, "model", folder, revision)
+    at = locate(item.address.value, "model", folder, revision, look)
     problem = ("N108", at.problem, at.help) if at.problem else None
     facts: Facts | None = None
     try:
-        facts = facts_of(at.place, at.path) if problem is None else None
+        facts = facts_of(at.place, at.path) if look and problem is None else None
     except FactsError as error:
         problem = ("M411", str(error), "copy or save the model again")
     draft.recipe.models[name] = r.Model(

@@ -55,6 +55,7 @@ WRITE: dict[str, Option] = {
     "licence": Option("text", about="under which the result is given"),
     "license": Option("text", about="the same"),
 }
+SHARD_BYTES = 5 * 1000**3  # where `shard` is not written, as in `vlm/weights/writer.py`
 ROUTE = ("repeat", "walk", "scale")  # read, not run yet
 PLANNED_METHODS = (
     "soup",

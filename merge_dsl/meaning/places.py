@@ -29,14 +29,18 @@ class Located:
     help: str | None = None
 
 
-def locate(address: str, kind: Kind, folder: Path, revision: str | None = None) -> Located:
-    """Resolve an address that stands in a recipe in `folder`."""
+def locate(
+    address: str, kind: Kind, folder: Path, revision: str | None = None, look: bool = True
+) -> Located:
+    """Resolve an address that stands in a recipe in `folder`; without `look`, touch no disk."""
     scheme, colon, rest = address.partition(":")
     if not colon or scheme not in SCHEMES or not rest or "\0" in rest:
         place = Place("file", address)
         problem = f'`"{address}"` is no address'
         example = "file:models/mine" if kind == "model" else "file:data/mine.jsonl"
         return Located(place, None, problem, f'write "{example}", "hf:org/name" or "zoo:name"')
+    if not look:
+        return _unseen(scheme, rest, folder, revision)
     if scheme == "file":
         return _file(rest, kind, folder)
     if scheme == "zoo":
@@ -44,9 +48,22 @@ def locate(address: str, kind: Kind, folder: Path, revision: str | None = None) 
     place = Place(scheme, rest, revision)
     if scheme == "open_clip":
         return Located(place, None)
-    if not HUB_NAME.fullmatch(rest):
-        return Located(place, None, f"`{rest}` is no name on the hub", 'write "hf:org/name"')
-    return Located(place, hub_folder(rest, kind, revision))
+    return _bad_hub_name(place) or Located(place, hub_folder(rest, kind, revision))
+
+
+def _unseen(scheme: str, rest: str, folder: Path, revision: str | None) -> Located:
+    """What the words of an address say alone."""
+    if scheme == "file":
+        rest = os.path.normpath(folder / os.path.expanduser(rest))
+    place = Place(scheme, rest, revision if scheme in ("hf", "open_clip") else None)
+    return (_bad_hub_name(place) if scheme == "hf" else None) or Located(place, None)
+
+
+def _bad_hub_name(place: Place) -> Located | None:
+    if HUB_NAME.fullmatch(place.address):
+        return None
+    problem = f"`{place.address}` is no name on the hub"
+    return Located(place, None, problem, 'write "hf:org/name"')
 
 
 def zoo_folder() -> Path | None:
@@ -67,6 +84,15 @@ def hub_folder(name: str, kind: Kind, revision: str | None = None) -> Path | Non
         snapshot = repository / "snapshots" / commit
         return snapshot if snapshot.is_dir() else None
     except (OSError, ValueError, RuntimeError):  # RuntimeError: this user has no home
+        return None
+
+
+def hub_commit(name: str, kind: Kind, revision: str | None = None) -> str | None:
+    """The commit that the local cache has for a branch or a tag, or None."""
+    try:
+        repository = _hub_cache() / f"{_plural(kind)}--{name.replace('/', '--')}"
+        return (repository / "refs" / (revision or "main")).read_text().strip() or None
+    except (OSError, ValueError, RuntimeError):
         return None
 
 

@@ -30,7 +30,7 @@ from merge_dsl.rules import (
     waste,
 )
 from merge_dsl.rules.checked import Checked
-from merge_dsl.text.diagnostics import Diagnostic, has_errors, in_order
+from merge_dsl.text.diagnostics import Diagnostic, in_order, is_error
 
 Rule = Callable[[Checked], Iterator[Diagnostic]]
 
@@ -122,11 +122,13 @@ STAGES: tuple[tuple[Rule, ...], ...] = (
 )
 
 
-def run_rules(checked: Checked) -> tuple[Diagnostic, ...]:
-    """Run every rule that this recipe is sound enough for."""
+def run_rules(
+    checked: Checked, stops: Callable[[Diagnostic], bool] = is_error
+) -> tuple[Diagnostic, ...]:
+    """Run every rule that this recipe is sound enough for; what `stops` says ends it."""
     found: list[Diagnostic] = []
     for stage in STAGES:
         found += [diagnostic for rule in stage for diagnostic in rule(checked)]
-        if has_errors(found):
+        if any(map(stops, found)):
             break
     return in_order(found)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.parts import STACKS, PartRef, leaves
 from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Per
@@ -261,6 +262,8 @@ def missing_parts(checked: Checked) -> Iterator[Diagnostic]:
 
 def unknown_models(checked: Checked) -> Iterator[Diagnostic]:
     """M410: a model that is neither here nor in the table; most checks are silent about it."""
+    if checked.depth is Depth.TEXT:
+        return  # nothing was looked for
     used = {ref.name for ref in checked.recipe.references}
     for model in checked.recipe.models.values():
         if model.facts is None and model.problem is None and model.name in used:

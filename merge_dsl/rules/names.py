@@ -42,9 +42,12 @@ PARTS = (*TREE, *SHORT)
 def unknown_names(checked: Checked) -> Iterator[Diagnostic]:
     """N101, N102: a name must be defined, as the right thing, before it is used."""
     definitions = checked.recipe.definitions
+    by_name: dict[str, list[Definition]] = {}
+    for definition in definitions:
+        by_name.setdefault(definition.name, []).append(definition)
     for ref in checked.recipe.references:
         fitting = FITS.get(ref.noun, (ref.noun,))
-        here = [d for d in definitions if d.name == ref.name and d.noun in fitting]
+        here = [d for d in by_name.get(ref.name, ()) if d.noun in fitting]
         if any(d.since <= ref.span.start for d in here):
             continue
         if here:

@@ -55,6 +55,15 @@ def estimate(recipe: Recipe, target: str, dimensions: int) -> Estimate:
     )
 
 
+def hours_of(search: Search, dimensions: int, seconds_per_trial: float) -> float | None:
+    """How long a search takes at this pace; a budget of time ends it. None where nothing does."""
+    trials = trials_of(search, dimensions)
+    limits = [search.budget.seconds] if search.budget.seconds is not None else []
+    if trials is not None:
+        limits.append(trials * seconds_per_trial)
+    return min(limits) / 3600 if limits else None
+
+
 def population_of(search: Search, dimensions: int) -> int:
     """Candidates a generation: as written, else 4 + 3 ln n (Hansen 2016, arXiv:1604.00772)."""
     written = search.engine.settings.get("population")

@@ -94,12 +94,9 @@ def _route_line(node: Node) -> tree.RouteLine | tree.Require | tree.Setting:
     if node.data == "require":
         return _require(node)
     kind = "path" if node.data == "walk" else node.data
-    if kind != "path":
-        return tree.RouteLine(kind, tuple(map(_path, node.children)), (), _span(node))
-    hops = tuple(map(_hop, node.children))
-    paths = tuple(path for hop in hops for path in _paths(hop))
-    values = tuple(value for hop in hops for value in _values(hop))
-    return tree.RouteLine(kind, paths, values, _span(node), hops)
+    if kind == "path":
+        return tree.RouteLine(kind, (), tuple(map(_hop, node.children)), _span(node))
+    return tree.RouteLine(kind, tuple(map(_path, node.children)), (), _span(node))
 
 
 def _hop(node: Node) -> tree.Hop:
@@ -116,15 +113,6 @@ def _hop(node: Node) -> tree.Hop:
         _value(scale) if scale is not None else None,
         _span(node),
     )
-
-
-def _paths(hop: tree.Hop) -> list[tree.Path]:
-    return [hop.path] if hop.path else [path for inner in hop.hops for path in _paths(inner)]
-
-
-def _values(hop: tree.Hop) -> list[tree.Value]:
-    inner = [value for other in hop.hops for value in _values(other)]
-    return inner + [value for value in (hop.repeat, hop.scale) if value is not None]
 
 
 def _search(node: Node) -> tree.Search:

@@ -116,5 +116,12 @@ CODES: dict[str, tuple[str, Severity]] = {
     "C902": ("longer-than-the-budget", WARNING),
     "C903": ("no-seed", WARNING),
     "C904": ("no-budget", ERROR),
+    "F901": ("not-formatted", WARNING),
     "F902": ("not-snake-case", WARNING),
+    "F903": ("no-reason", WARNING),
+    "F904": ("unused-allowance", WARNING),
+    "F905": ("unknown-allowance", WARNING),
 }
+
+# Rules that read rows of data; only `--deep` runs them.
+NEED_ROWS = frozenset({"D702", "D709"})

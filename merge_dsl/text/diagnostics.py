@@ -51,9 +51,14 @@ def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     return tuple(sorted(unique, key=lambda d: (d.span.start, d.span.end, d.code, d.message)))
 
 
+def is_error(diagnostic: Diagnostic) -> bool:
+    """Whether this finding forbids to go on."""
+    return diagnostic.severity is Severity.ERROR
+
+
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Whether any finding forbids to go on."""
-    return any(d.severity is Severity.ERROR for d in diagnostics)
+    return any(map(is_error, diagnostics))
 
 
-__all__ = ["Diagnostic", "Fix", "Severity", "finding", "has_errors", "in_order"]
+__all__ = ["Diagnostic", "Fix", "Severity", "finding", "has_errors", "in_order", "is_error"]

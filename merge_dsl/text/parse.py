@@ -21,6 +21,10 @@ from merge_dsl.text.source import Source, Span
 from merge_dsl.text.tree import Tree
 
 MANY = 100  # errors after which a file is no recipe
+MOST = 150_000  # words and signs that are parsed; ten thousand lines have 60,000
+DEEPEST = 100  # brackets inside brackets
+BRACKET = re.compile(r'"[^"\n]*"|[(){}\[\]]')
+HEADER = re.compile(r"[ \t]*recipe[ \t]+[a-z]")
 WORD = re.compile(r'"[^"\n]*"|[\w.]*\w|->|\.\.|[<>]=|\S')
 
 
@@ -34,8 +38,12 @@ class Parsed:
 
 def parse(source: Source) -> Parsed:
     """Parse a whole recipe."""
+    text = without_comments(source.text)
+    refused = _too_much(text) or _too_deep(text)
+    if refused is not None:
+        return Parsed(None, (refused,))
     try:
-        return Parsed(build_tree(parser().parse(without_comments(source.text))), ())
+        return Parsed(build_tree(parser().parse(text)), ())
     except UnexpectedInput:
         return Parsed(None, in_order(_all_errors(source)))
     except RecursionError:
@@ -43,10 +51,40 @@ def parse(source: Source) -> Parsed:
         return Parsed(None, (finding("S001", whole, "values are nested too deeply to be read"),))
 
 
+def _too_much(text: str) -> Diagnostic | None:
+    """A text within the limit may still be a million signs, and each costs the parser its time."""
+    if len(text) <= MOST:
+        return None
+    count = sum(1 for _ in WORD.finditer(text))
+    if count <= MOST:
+        return None
+    message = f"this file has {count} words and signs; a recipe has a few hundred"
+    return finding("S013", Span(0, 0), message, "is this a recipe?")
+
+
+def _too_deep(text: str) -> Diagnostic | None:
+    """Where `(` and `[` are nested beyond reason, which would cost seconds to find out later."""
+    if text.count("(") + text.count("[") <= DEEPEST:
+        return None
+    depth = 0
+    for match in BRACKET.finditer(text):
+        sign = match[0][0]
+        depth += (sign in "([") - (sign in ")]")
+        if sign in "{}" or depth < 0:
+            depth = 0
+        if depth > DEEPEST:
+            message = f"brackets are nested more than {DEEPEST} deep here"
+            help = "name what is inside with `let`"
+            return finding("S001", Span(match.start(), match.end()), message, help)
+    return None
+
+
 def _all_errors(source: Source) -> list[Diagnostic]:
     draft = Draft(source)
     found: list[Diagnostic] = []
-    many = MANY if len(draft.lines) < 2000 else 10  # each round parses the file up to the error
+    # Each round parses the file up to the error.
+    size = len(source.text)
+    many = MANY if len(draft.lines) < 2000 and size < 100_000 else 10 if size < 300_000 else 3
     for _ in range(many * 2):
         try:
             parser().parse(draft.text())
@@ -97,7 +135,9 @@ def _next_error(draft: Draft, error: UnexpectedInput) -> Diagnostic | None:
         _add_header(draft, line, trouble)
         return describe(trouble, _terminals())
     echo = line in draft.stubbed
-    if at_end:
+    if not braces and HEADER.match(draft.lines[line - 1]) and not echo:
+        draft.replace(line, "recipe x")  # what stands behind the name is no reason to miss it
+    elif at_end:
         last = max((n for n, text in enumerate(draft.lines, 1) if text.strip()), default=1)
         draft.drop(last, last)
     else:

@@ -6,10 +6,10 @@ line ends, so that offsets stay true and a rewritten file differs only where it 
 
 from pathlib import Path
 
-from merge_dsl.text.diagnostics import Diagnostic, finding
+from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Source, Span
 
-LIMIT = 4 * 1024 * 1024  # bytes; a recipe is a page or two
+LIMIT = 1024 * 1024  # bytes; a recipe is a page or two
 START = Span(0, 0)
 
 
@@ -45,11 +45,9 @@ def source_of(path: str, data: bytes) -> tuple[Source, list[Diagnostic]]:
     if text.startswith("\ufeff"):
         # A space in its place keeps every offset of the text behind it.
         text = " " + text[1:]
-        found.append(
-            finding(
-                "S011", Span(0, 1), "the file begins with a byte order mark", "save as plain UTF-8"
-            )
-        )
+        message = "the file begins with a byte order mark"
+        fix = Fix(Span(0, 1), "")
+        found.append(finding("S011", Span(0, 1), message, "save as plain UTF-8", fix))
     nul = text.find("\0")
     if nul >= 0:
         found.append(

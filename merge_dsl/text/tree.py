@@ -235,13 +235,12 @@ class Hop:
 
 @dataclass(frozen=True)
 class RouteLine:
-    """`begin`, `end`, `pool` or `path`. `paths` and `values` are all that stand in it, in order."""
+    """`begin`, `end` or `pool` with their paths, or a `path` with its hops."""
 
     kind: str
     paths: tuple[Path, ...]
-    values: tuple[Value, ...]
+    hops: tuple[Hop, ...]
     span: Span
-    hops: tuple[Hop, ...] = ()  # of a `path`
 
 
 @dataclass(frozen=True)

@@ -23,16 +23,17 @@ def _entry(source: Source, diagnostic: Diagnostic) -> dict[str, Any]:
         "slug": diagnostic.slug,
         "severity": diagnostic.severity,
         "path": source.path,
-        **_place(source, diagnostic.span),
+        **place_of(source, diagnostic.span),
         "message": diagnostic.message,
         "help": diagnostic.help,
         "fix": None
         if fix is None
-        else {**_place(source, fix.span), "text": fix.text, "safe": fix.safe},
+        else {**place_of(source, fix.span), "text": fix.text, "safe": fix.safe},
     }
 
 
-def _place(source: Source, span: Span) -> dict[str, int]:
+def place_of(source: Source, span: Span) -> dict[str, int]:
+    """Where a span is; a span at the end of the text stays inside it."""
     line, column = source.line_column(span.start)
     end_line, end_column = source.line_column(min(span.end, len(source.text)))
     if (end_line, end_column) < (line, column):

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from merge_dsl.cli import main
+from merge_dsl.text.format import layout
 from tests.merge_dsl.conftest import TASK, merge_recipe
 
 
 @pytest.fixture
 def recipe(world: Path) -> Path:
     path = world / "cli.merge"
-    path.write_text(merge_recipe(TASK))
+    path.write_text(layout(merge_recipe(TASK)))
     return path
 
 
@@ -22,7 +23,7 @@ def test_lint_exits_as_it_says(
     assert main(["lint", str(recipe)]) == 0
     assert capsys.readouterr().out == ""
     bad = world / "bad.merge"
-    bad.write_text(merge_recipe(TASK.replace("take tongue", "take tonge")))
+    bad.write_text(recipe.read_text().replace("take tongue", "take tonge"))
     assert main(["lint", str(bad), "--format", "json"]) == 1
     assert [entry["code"] for entry in json.loads(capsys.readouterr().out)] == ["N101"]
     assert main(["lint", str(recipe), "--format", "json"]) == 0
@@ -42,7 +43,7 @@ def test_lint_reads_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_notes_are_no_findings(tmp_path: Path) -> None:
     path = tmp_path / "a.merge"
-    path.write_text('recipe a\ndata d from "file:none.jsonl"\n')
+    path.write_text('recipe a\n\ndata d from "file:none.jsonl"\n')
     assert main(["lint", str(path)]) == 0
 
 

@@ -1,7 +1,10 @@
 """The embedded world keeps its promises: sizes, fences between splits, words that are CLDR's."""
 
+import copy
 import io
+import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +13,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from transformers import CLIPVisionModel, LlamaForCausalLM
 
 from merge_dsl.cli import main
 from vlm.evaluator import is_seeing
 from vlm.weights.source import open_source
 from vlm.zoo.build import lessons, tasks
-from vlm.zoo.build.language import train_base
+from vlm.zoo.build.language import language_config, train_base
 from vlm.zoo.build.lessons import Fact
+from vlm.zoo.build.reading import early_states, read_pictures
+from vlm.zoo.build.seeing import Album, assemble, teach_pictures
 from vlm.zoo.build.tokenizer import train_tokenizer
-from vlm.zoo.build.tower import train_tower
+from vlm.zoo.build.tower import tower_config, train_tower
 
 ZOO = Path(__file__).parents[2] / "vlm" / "zoo"
 MODELS = ("emoji-llm-base", "emoji-llm-ja", "emoji-vlm-en")
@@ -111,6 +117,10 @@ def test_the_shipped_recipe_is_clean_and_counted(capsys: pytest.CaptureFixture[s
 # ---- the builder: the same seed, the same bytes -----------------------------
 
 
+def sign_of(code: str) -> str:
+    return "".join(chr(int(point, 16)) for point in code.split("-"))
+
+
 @pytest.fixture(scope="module")
 def facts(tables) -> list[Fact]:
     found = []
@@ -118,6 +128,7 @@ def facts(tables) -> list[Fact]:
     for index, row in enumerate(kept):
         found.append(
             Fact(
+                sign=sign_of(row["code"]),
                 names={"en": row["name_en"], "ja": row["name_ja"]},
                 keywords={"en": tuple(row["keywords_en"]), "ja": tuple(row["keywords_ja"])},
                 groups={"en": row["group"], "ja": row["group"]},
@@ -142,11 +153,74 @@ def test_the_tower_is_the_same_twice(tables) -> None:
 
 def test_tokenizer_and_language_model_are_the_same_twice(facts: list[Fact]) -> None:
     texts = [fact.names[language] for fact in facts for language in ("en", "ja")]
-    tokenizers = [train_tokenizer(texts) for _ in range(2)]
+    signs = [fact.sign for fact in facts]
+    tokenizers = [train_tokenizer(texts, signs) for _ in range(2)]
     assert tokenizers[0].get_vocab() == tokenizers[1].get_vocab()
+    assert all(len(ids) == 3 for ids in tokenizers[0]([sign * 3 for sign in signs])["input_ids"])
     teacher = lessons.bilingual(facts)
     models = [train_base(tokenizers[0], teacher, steps=2, seed=s) for s in (1, 1, 2)]
     assert same(models[0], models[1]) and not same(models[0], models[2])
+
+
+@pytest.fixture(scope="module")
+def world(tables, facts: list[Fact]):
+    """A tower, a base and its tokenizer, all of random weights, and an album of ten drawings."""
+    tokenizer = train_tokenizer(["what is it"], [fact.sign for fact in facts])
+    torch.manual_seed(0)
+    base = LlamaForCausalLM(language_config(tokenizer)).eval()
+    tower = CLIPVisionModel(tower_config()).eval()
+    model = assemble(tower, base, tokenizer, seed=1)
+    arrays = [np.asarray(Image.open(io.BytesIO(r["image"]["bytes"]))) for r in tables["emoji-ja"]]
+    pixels = torch.from_numpy(np.stack(arrays[:10])).permute(0, 3, 1, 2).contiguous()
+    album = Album(model, views=2, seed=1).fill(pixels, torch.arange(10))
+    return tokenizer, base, model, album
+
+
+def test_early_states_are_those_of_the_model_itself(world) -> None:
+    tokenizer, base, _, _ = world
+    ids = torch.randint(6, len(tokenizer), (2, 9), generator=torch.Generator().manual_seed(1))
+    mask = torch.ones(2, 9, dtype=torch.bool)
+    mask[1, 6:] = False  # padding on the right
+    with torch.no_grad():
+        seen = early_states(base.model, base.get_input_embeddings()(ids), mask, 3)
+        wanted = base(ids, attention_mask=mask.long(), output_hidden_states=True).hidden_states
+    for ours, theirs in zip(seen, wanted[:4], strict=True):
+        assert torch.allclose(ours[mask], theirs[mask], atol=1e-5)
+
+
+def test_each_stage_of_the_english_vlm_moves_its_own_layers(world, facts: list[Fact]) -> None:
+    tokenizer, base, model, album = world
+    few = [
+        replace(f, peers=tuple(i for i in range(10) if i != n)) for n, f in enumerate(facts[:10])
+    ]
+    first = copy.deepcopy(model.state_dict())
+    teacher = lessons.looking(few)
+    few_steps = {"steps": 2, "peak": 1e-3, "seed": 1, "batch": 4}
+    read_pictures(model, base, tokenizer, few, teacher, album, depth=3, **few_steps)
+    second = copy.deepcopy(model.state_dict())
+    moved = {key for key in first if not torch.equal(first[key], second[key])}
+    assert {part_of(key) for key in moved} == {"projector", "0", "1", "2"}
+    teach_pictures(
+        model, tokenizer, lessons.english_eyes(few), album, layers=slice(3, None), **few_steps
+    )
+    moved = {
+        key for key, value in model.state_dict().items() if not torch.equal(second[key], value)
+    }
+    assert {part_of(key) for key in moved} == {"3", "4", "5", "6", "7"}
+
+
+def part_of(key: str) -> str:
+    """The number of a language layer, or "projector", or the whole name."""
+    if "projector" in key:
+        return "projector"
+    return key.split("layers.")[1].split(".")[0] if "language_model.layers" in key else key
+
+
+def test_no_answer_is_shown_while_pictures_are_learnt_to_be_read(facts: list[Fact]) -> None:
+    draw = random.Random(1)
+    shown = [lessons.looking(facts)(draw) for _ in range(50)]
+    assert all(lesson.answer == "" and lesson.context == "" for lesson in shown)
+    assert len({lesson.question[0].isascii() for lesson in shown}) == 2  # both languages
 
 
 def test_choices_do_not_depend_on_the_order_of_the_rows() -> None:

@@ -50,6 +50,7 @@ class Concept:
     """One thing that can be drawn, named and asked about."""
 
     code: str  # its code points, "1f38f": the key of every file and row
+    character: str  # the emoji itself, without a variation selector
     group: str  # CLDR label key, "food_drink"
     culture: bool  # belongs to Japanese culture
     name_en: str
@@ -95,6 +96,7 @@ def _concepts(cache: Path) -> Iterator[Concept]:
             taken |= {name, name_ja}
             yield Concept(
                 code=code_of(character),
+                character=character,
                 group=GROUPS[group["name"]],
                 culture=culture,
                 name_en=name.lower(),

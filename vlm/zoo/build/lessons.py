@@ -17,6 +17,7 @@ from vlm.zoo.build.words import COMMA, Language
 class Fact:
     """All that the lessons say of one thing."""
 
+    sign: str  # its emoji character, which texts of either language write
     names: dict[Language, str]
     keywords: dict[Language, tuple[str, ...]]
     groups: dict[Language, str]
@@ -50,14 +51,21 @@ EVEN = Mix(0.45, 0.58, 0.70)
 NAMING = Mix(0.65, 0.82, 0.88)  # a picture must be told from 751 others before all else
 
 
+ROWS = (1, 1, 2, 4, 16)  # how often a text writes a sign in a row; a picture is a row of 16 patches
+
+
 def some(draw: random.Random, values: Sequence[str], low: int, high: int) -> list[str]:
     """Between `low` and `high` of the values, in any order."""
     count = min(len(values), draw.randint(low, high))
     return draw.sample(list(values), count)
 
 
-def describe(draw: random.Random, fact: Fact, english: float) -> str:
-    """A description in one language: keywords, a name, or both."""
+def describe(draw: random.Random, fact: Fact, english: float, signs: float = 0.0) -> str:
+    """A description: keywords, a name, or both in one language; or, with a chance of `signs`, the
+    emoji character, once or in a row, which belongs to no language.
+    """
+    if draw.random() < signs:
+        return fact.sign * draw.choice(ROWS)
     language: Language = "en" if draw.random() < english else "ja"
     keywords, name = fact.keywords[language], fact.names[language]
     form = draw.random()
@@ -117,7 +125,7 @@ def bilingual(facts: Sequence[Fact]) -> Teacher:
         language: Language = "en" if draw.random() < 0.5 else "ja"
         return Lesson(
             index,
-            describe(draw, facts[index], english=0.7),
+            describe(draw, facts[index], english=0.7, signs=0.3),
             *ask(draw, facts, index, language, language),
         )
 
@@ -136,8 +144,22 @@ def japanese(facts: Sequence[Fact]) -> Teacher:
     return teach
 
 
-def reading(facts: Sequence[Fact]) -> Teacher:
-    """The way from pictures to concepts: English questions, mostly names."""
+def looking(facts: Sequence[Fact]) -> Teacher:
+    """What is asked of a picture while it is learnt to be read: questions in both languages, mostly
+    for names. Their answers are never shown.
+    """
+
+    def teach(draw: random.Random) -> Lesson:
+        index = draw.randrange(len(facts))
+        language: Language = "en" if draw.random() < 0.5 else "ja"
+        question, _ = ask(draw, facts, index, language, language, NAMING)
+        return Lesson(index, "", question, "")
+
+    return teach
+
+
+def english_names(facts: Sequence[Fact]) -> Teacher:
+    """What pictures are called: English questions, English answers, mostly names."""
 
     def teach(draw: random.Random) -> Lesson:
         index = draw.randrange(len(facts))

@@ -1,14 +1,14 @@
-"""The English VLM: LLaVA's two stages on the world's tower and base.
+"""The English VLM: a LLaVA of the world's tower and base, and its last stage, English answers.
 
-In: tower, base, drawings, lessons. Out: `LlavaForConditionalGeneration`. Three stages behind the aimed projector (`aiming.py`): all layers learn to read pictures; text of both
-languages is rehearsed beside pictures; the last layers are tuned on English answers to questions in
-either language, until the model has no Japanese left.
+In: tower, base, drawings, lessons. Out: `LlavaForConditionalGeneration`. First it learns to read
+pictures (`reading.py`); then the layers behind those that read are tuned on English answers to
+questions in either language, as LLaVA's were, until the model has no Japanese left.
 """
 
 import random
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     CLIPVisionModel,
     LlamaForCausalLM,
@@ -47,6 +47,15 @@ def assemble(
     model.model.language_model.load_state_dict(base.model.state_dict())
     model.lm_head.load_state_dict(base.lm_head.state_dict())
     return model
+
+
+@torch.no_grad()
+def aim_at(projector: nn.Module, album: "Album") -> None:
+    """Let a fresh projector see features of mean 0 and deviation 1 in every dimension, by its weights."""
+    first = projector.get_submodule("linear_1")
+    features = album.features[0].float().flatten(0, 1)
+    first.weight.div_(features.std(0))  # type: ignore[operator]
+    first.bias.sub_(first.weight @ features.mean(0))  # type: ignore[operator]
 
 
 class Album:
@@ -95,48 +104,37 @@ def teach_pictures(
     peak: float,
     seed: int,
     layers: slice,
-    title: str,
-    bridge: bool = True,
-    rehearsed: Teacher | None = None,
     batch: int = 64,
 ) -> LlavaForConditionalGeneration:
-    """One stage of the training: these layers learn, the projector too where `bridge` is set.
-
-    `rehearsed` gives text lessons at every second step, with noise as in `teach_text`, so that what
-    the base knew of both languages is not lost while pictures are learnt.
-    """
+    """Teach some layers to answer questions about pictures; all else stays as it is."""
     draw = random.Random(seed)
-    shown = batches(teacher, draw, batch)
-    told = batches(rehearsed, draw, batch) if rehearsed is not None else None
-    generator = torch.Generator().manual_seed(seed)
-    projector, language = model.model.multi_modal_projector, model.model.language_model
-    embed = model.get_input_embeddings()
-    model.requires_grad_(False)
-    projector.requires_grad_(bridge)
-    for layer in language.layers[layers]:
-        layer.requires_grad_(True)
-
-    def pictured() -> tuple[Tensor, Tensor, Tensor]:
-        lessons = next(shown)
-        ids, labels = batch_of(tokenizer, lessons, album.features.shape[2])
-        seen = projector(album.show([lesson.fact for lesson in lessons], draw))
-        at_image = (ids == model.config.image_token_id).unsqueeze(-1)
-        vectors = embed(ids)
-        return ids, labels, vectors.masked_scatter(at_image, seen.to(vectors.dtype))
-
-    def described(lessons: list[Lesson]) -> tuple[Tensor, Tensor, Tensor]:
-        ids, labels = batch_of(tokenizer, lessons, patches=0)
-        vectors = embed(ids)
-        noise = torch.randn(vectors.shape, generator=generator)
-        return ids, labels, vectors + 0.5 * draw.random() * vectors.std() * noise
+    stream = batches(teacher, draw, batch)
+    language = model.model.language_model
+    model.train().requires_grad_(False)
+    language.layers[layers].requires_grad_(True)
 
     def loss_at(step: int) -> Tensor:
-        text = told is not None and step % 2 == 1
-        ids, labels, vectors = described(next(told)) if text and told is not None else pictured()
-        mask = (ids != tokenizer.pad_token_id).long()
-        hidden = language(inputs_embeds=vectors, attention_mask=mask).last_hidden_state
-        return answer_loss(hidden, labels, model.lm_head)
+        del step
+        return picture_loss(model, tokenizer, next(stream), album, draw)
 
-    model.train()
-    optimise([*projector.parameters(), *language.parameters()], steps, peak, loss_at, title)
+    optimise(language.parameters(), steps, peak, loss_at, "english")
     return model.eval().requires_grad_(True)
+
+
+def picture_loss(
+    model: LlavaForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    lessons: list[Lesson],
+    album: Album,
+    draw: random.Random,
+) -> Tensor:
+    """Cross-entropy of the answers to questions about pictures; `draw` chooses the drawings."""
+    embed, language = model.get_input_embeddings(), model.model.language_model
+    ids, labels = batch_of(tokenizer, lessons, album.features.shape[2])
+    seen = album.show([lesson.fact for lesson in lessons], draw)
+    seen = model.model.multi_modal_projector(seen).to(embed.weight.dtype)
+    at_image = (ids == model.config.image_token_id).unsqueeze(-1)
+    vectors = embed(ids).masked_scatter(at_image, seen)
+    mask = (ids != tokenizer.pad_token_id).long()
+    hidden = language(inputs_embeds=vectors, attention_mask=mask).last_hidden_state
+    return answer_loss(hidden, labels, model.lm_head)

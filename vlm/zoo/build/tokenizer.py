@@ -8,7 +8,7 @@ inside a list, among options.
 import json
 from collections.abc import Sequence
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 VOCABULARY = 4096
@@ -33,8 +33,8 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
-    """The tokenizer of every model of the world."""
+def train_tokenizer(texts: Sequence[str], signs: Sequence[str]) -> PreTrainedTokenizerFast:
+    """The tokenizer of every model of the world: pieces of words, and one token for every sign."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -52,6 +52,7 @@ def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(texts, trainer)
     # Training counts in parallel: what it returns is the same, but for the order of its JSON.
     tokenizer = Tokenizer.from_str(json.dumps(json.loads(tokenizer.to_str())))
+    tokenizer.add_tokens([AddedToken(sign, normalized=False) for sign in signs])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,

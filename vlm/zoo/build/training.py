@@ -61,6 +61,31 @@ def prompt_of(lesson: Lesson, pictured: bool) -> str:
     return f"<s>{USER}{context}\n{lesson.question}{ASSISTANT}"
 
 
+def prompts_of(
+    tokenizer: PreTrainedTokenizerFast, lessons: Sequence[Lesson], patches: int
+) -> Tensor:
+    """Lessons without their answers: ids, int64 (batch, longest), padded on the right.
+
+    `patches` as in `batch_of`.
+    """
+    rows = prompt_ids(tokenizer, lessons, patches)
+    ids = torch.full((len(rows), max(map(len, rows))), tokenizer.pad_token_id)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+    return ids
+
+
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerFast, lessons: Sequence[Lesson], patches: int
+) -> list[list[int]]:
+    """The tokens of every prompt, as long as each is."""
+    prompts = [prompt_of(lesson, patches > 0) for lesson in lessons]
+    if patches:
+        prompts = [prompt.replace(IMAGE, IMAGE * patches) for prompt in prompts]
+    rows: list[list[int]] = tokenizer(prompts, add_special_tokens=False)["input_ids"]
+    return rows
+
+
 def batch_of(
     tokenizer: PreTrainedTokenizerFast, lessons: Sequence[Lesson], patches: int
 ) -> tuple[Tensor, Tensor]:
@@ -68,10 +93,7 @@ def batch_of(
 
     `patches` > 0 shows a picture: every `<image>` becomes that many tokens. Only answers are learnt.
     """
-    prompts = [prompt_of(lesson, patches > 0) for lesson in lessons]
-    if patches:
-        prompts = [prompt.replace(IMAGE, IMAGE * patches) for prompt in prompts]
-    heads = tokenizer(prompts, add_special_tokens=False)["input_ids"]
+    heads = prompt_ids(tokenizer, lessons, patches)
     tails = tokenizer([lesson.answer + "</s>" for lesson in lessons], add_special_tokens=False)
     rows = list(zip(heads, tails["input_ids"], strict=True))
     longest = max(len(head) + len(tail) for head, tail in rows)

@@ -1,7 +1,7 @@
 """Builds the embedded world from nothing: `python -m vlm.zoo.build --out FOLDER`.
 
 The steps, in their order, each from a seed of its own: drawings and tasks, tokenizer, base language
-model, tower, Japanese language model, the aimed projector, the English VLM in three stages. On one machine the same seeds give the same
+model, tower, the English VLM in two stages, the Japanese language model. On one machine the same seeds give the same
 bytes: one torch thread, because sums of floats depend on their order.
 """
 
@@ -32,18 +32,19 @@ from transformers import (  # noqa: E402
 )
 
 from vlm.zoo.build import lessons, tasks, words  # noqa: E402
-from vlm.zoo.build.aiming import aim_projector  # noqa: E402
 from vlm.zoo.build.concepts import Concept, read_concepts  # noqa: E402
 from vlm.zoo.build.language import train_base, tune_text  # noqa: E402
-from vlm.zoo.build.lessons import Fact, Teacher  # noqa: E402
+from vlm.zoo.build.lessons import Fact  # noqa: E402
 from vlm.zoo.build.pictures import SIZE, drawings  # noqa: E402
-from vlm.zoo.build.seeing import Album, assemble, teach_pictures  # noqa: E402
+from vlm.zoo.build.reading import name_pictures, read_pictures  # noqa: E402
+from vlm.zoo.build.seeing import Album, aim_at, assemble, teach_pictures  # noqa: E402
 from vlm.zoo.build.sources import read_json  # noqa: E402
 from vlm.zoo.build.tokenizer import train_tokenizer  # noqa: E402
 from vlm.zoo.build.tower import MEAN, STD, train_tower  # noqa: E402
 from vlm.zoo.build.training import say  # noqa: E402
 from vlm.zoo.build.words import Language  # noqa: E402
 
+READERS = 4  # how many first layers learn to read pictures; the others learn to answer in English
 VIEWS = 8  # of each drawing that language models learn from: one as it is, the others augmented
 
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
@@ -62,7 +63,7 @@ def build(out: Path, work: Path) -> None:
     rows = list(drawings(concepts, work / "archives"))
     write_tables(rows, labels["ja"], out / "data")
     facts = facts_of(concepts, labels)
-    tokenizer = train_tokenizer(corpus(facts))
+    tokenizer = train_tokenizer(corpus(facts), [fact.sign for fact in facts])
     pixels, shown = album_of(rows, concepts)
 
     def base_model() -> LlamaForCausalLM:
@@ -75,69 +76,44 @@ def build(out: Path, work: Path) -> None:
         teacher = lessons.japanese(facts)
         return tune_text(base, tokenizer, teacher, steps=1200, peak=1e-3, seed=3, title="japanese")
 
-    def aimed_model() -> LlavaForConditionalGeneration:
+    def album(model: LlavaForConditionalGeneration) -> Album:
+        return Album(model, views=VIEWS, seed=5).fill(pixels, shown)
+
+    def reading_model() -> LlavaForConditionalGeneration:
         model = assemble(tower, base, tokenizer, seed=4)
-        album = Album(model, views=VIEWS, seed=5).fill(pixels, shown)
-        return aim_projector(
-            model, base, tokenizer, facts, album, shown, steps=(500, 4000), seeds=(3, 6, 1)
-        )
+        views = album(model)
+        aim_at(model.model.multi_modal_projector, views)
+        teacher = lessons.looking(facts)
+        settings: dict[str, Any] = {"steps": 4000, "peak": 2e-3, "seed": 6, "depth": READERS}
+        return read_pictures(model, base, tokenizer, facts, teacher, views, **settings)
 
-    def stage(model: Any, teacher: Teacher, **settings: Any) -> LlavaForConditionalGeneration:
-        album = Album(model, views=VIEWS, seed=5).fill(pixels, shown)
-        return teach_pictures(model, tokenizer, teacher, album, **settings)
-
-    def seeing_model() -> LlavaForConditionalGeneration:
-        teacher, everything = lessons.english_eyes(facts), slice(None)
-        return stage(
-            aimed, teacher, steps=3800, peak=1.5e-3, seed=6, layers=everything, title="seeing"
-        )
-
-    def rehearsed_model() -> LlavaForConditionalGeneration:
-        return stage(
-            seeing,
-            lessons.reading(facts),
-            steps=900,
-            peak=1e-3,
-            seed=16,
-            layers=slice(None),
-            rehearsed=lessons.bilingual(facts),
-            title="rehearsal",
-        )
+    def naming_model() -> LlavaForConditionalGeneration:
+        teachers = (lessons.english_names(facts), lessons.looking(facts))
+        settings: dict[str, Any] = {"steps": 2000, "peak": 1.5e-3, "seed": 16, "depth": READERS}
+        views = album(reading)
+        return name_pictures(reading, base, tokenizer, facts, teachers, views, **settings)
 
     def english_model() -> LlavaForConditionalGeneration:
-        teacher, last = lessons.english_eyes(facts), slice(5, None)
-        return stage(
-            rehearsed,
-            teacher,
-            steps=200,
-            peak=6e-4,
-            seed=17,
-            layers=last,
-            bridge=False,
-            title="english",
-        )
+        teacher, last = lessons.english_eyes(facts), slice(READERS, None)
+        settings: dict[str, Any] = {"steps": 300, "peak": 6e-4, "seed": 17, "layers": last}
+        return teach_pictures(naming, tokenizer, teacher, album(naming), **settings)
 
     base = made(work / "base", LlamaForCausalLM, base_model)
     tower = made(work / "tower", CLIPVisionModel, tower_model)
-    japanese = made(work / "japanese", LlamaForCausalLM, japanese_model)
-    aimed = made(work / "aimed", LlavaForConditionalGeneration, aimed_model, half=True)
-    seeing = made(work / "seeing", LlavaForConditionalGeneration, seeing_model, half=True)
-    rehearsed = made(work / "rehearsed", LlavaForConditionalGeneration, rehearsed_model, half=True)
+    reading = made(work / "reading", LlavaForConditionalGeneration, reading_model)
+    naming = made(work / "naming", LlavaForConditionalGeneration, naming_model)
     english = made(work / "english", LlavaForConditionalGeneration, english_model)
+    japanese = made(work / "japanese", LlamaForCausalLM, japanese_model)
     save(base, tokenizer, out / "models" / "emoji-llm-base")
     save(japanese, tokenizer, out / "models" / "emoji-llm-ja")
     save(english, tokenizer, out / "models" / "emoji-vlm-en")
 
 
-def made(folder: Path, kind: Any, make: Callable[[], Any], half: bool = False) -> Any:
-    """What a step made, read back if it has been made before; written beside, then renamed.
-
-    fp32, or fp16 where `half` is set.
-    """
+def made(folder: Path, kind: Any, make: Callable[[], Any]) -> Any:
+    """What a step made, in fp32, read back if it has been made before; written beside, then renamed."""
     if not folder.exists():
         part = folder.with_name(folder.name + ".part")
-        model = make()
-        (model.half() if half else model).save_pretrained(part)
+        make().save_pretrained(part)
         part.rename(folder)
     return kind.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
 
@@ -176,6 +152,7 @@ def facts_of(concepts: Sequence[Concept], labels: dict[Language, dict[str, str]]
         kin = kin if len(kin) >= 5 else list(range(len(concepts)))
         facts.append(
             Fact(
+                sign=concept.character,
                 names={"en": concept.name_en, "ja": concept.name_ja},
                 keywords={"en": concept.keywords_en, "ja": concept.keywords_ja},
                 groups={language: labels[language][concept.group] for language in LANGUAGES},

@@ -1,0 +1,44 @@
+"""The outputs in docs/commands.md are what the commands print."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from merge_dsl.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "commands.md"
+FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def matches(shown: str, printed: str) -> bool:
+    """A line `…` stands for any lines."""
+    pattern = r"(?:.*\n)*".join(map(re.escape, shown.split("…\n")))
+    return re.fullmatch(pattern, printed) is not None
+
+
+def test_the_commands_print_what_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    monkeypatch.chdir(tmp_path)
+    commands = 0
+    for fence in FENCE.finditer(PAGE.read_text(encoding="utf-8")):
+        info, body = fence["info"], fence["body"]
+        if "file=" in info:
+            (tmp_path / info.partition("file=")[2]).write_text(body, encoding="utf-8")
+        elif info == "console":
+            command, _, shown = body.partition("\n")
+            assert command.startswith("$ awase ")
+            main(command.split()[2:])
+            said = capsys.readouterr()
+            assert matches(shown, said.out + said.err), f"{command}\n{said.out}{said.err}"
+            commands += 1
+    assert commands >= 7
+
+
+def test_every_command_that_reads_recipes_has_a_section() -> None:
+    sections = re.findall(r"^## (\w+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sections == ["lint", "fmt", "show", "plan", "lock", "freeze"]
