@@ -9,12 +9,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from merge_dsl.commands.common import CANNOT, DONE, Mistake, loaded_recipe, must_run, target_of
+from merge_dsl.commands.common import CANNOT, DONE, Mistake, loaded_recipe, target_of
 from merge_dsl.meaning.recipe import Search
-from merge_dsl.space.compile import Space, compile_space
+from merge_dsl.space.compile import Space
 from merge_dsl.space.estimate import Estimate, estimate, hours_of, trials_of
 from merge_dsl.space.genes import Gene
 from merge_dsl.space.resolve import spoken
+from merge_dsl.space.routes import RouteSpace, space_of
 from merge_dsl.text.words import counted
 
 
@@ -28,10 +29,9 @@ class Pace:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan as text or as JSON."""
-    loaded, recipe = loaded_recipe(args.recipe)
+    _, recipe = loaded_recipe(args.recipe)
     target = target_of(recipe)
-    must_run(loaded, recipe, target)
-    space = compile_space(recipe, target)
+    space = space_of(recipe, target)
     cost = estimate(recipe, target, len(space.genes))
     search = recipe.search_of(target)
     pace = _pace(args)
@@ -69,7 +69,7 @@ def _pace(args: argparse.Namespace) -> Pace | None:
     return Pace(median(seconds), f"the median of {counted(len(seconds), 'trial')} in {args.run}")
 
 
-def as_json(space: Space, cost: Estimate) -> dict[str, object]:
+def as_json(space: Space | RouteSpace, cost: Estimate) -> dict[str, object]:
     """The contract: these keys, whatever the recipe. What is not known is null."""
     return {
         "dimensions": len(space.genes),
@@ -84,7 +84,9 @@ def as_json(space: Space, cost: Estimate) -> dict[str, object]:
     }
 
 
-def as_text(space: Space, cost: Estimate, search: Search | None, pace: Pace | None = None) -> str:
+def as_text(
+    space: Space | RouteSpace, cost: Estimate, search: Search | None, pace: Pace | None = None
+) -> str:
     """The plan for people."""
     lines = [f"{space.recipe.name}: {space.target}, {len(space.genes)} dimensions"]
     width = max((len(gene.name) for gene in space.genes), default=0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from merge_dsl.meaning import recipe as r
 from merge_dsl.meaning.parts import PartRef, canonical
+from merge_dsl.meaning.requires import names_in
 from merge_dsl.meaning.settings import per_of, whole_of
 from merge_dsl.meaning.values import Expr, meant, references
 from merge_dsl.text import tree
@@ -43,22 +44,63 @@ def merge_of(item: tree.Merge, scope: Scope) -> r.Merge:
         elif isinstance(line, tree.Blend):
             lines.append(_blend(line, scope))
         else:
-            requires.append(line.span)
+            requires.append(require_of(line, scope))
     return r.Merge(item.name.text, tuple(lines), tuple(requires), item.span, item.name.span)
 
 
 def route_of(item: tree.Route, scope: Scope) -> r.Route:
-    """A `route` block: the models and layers that it names."""
-    origins, holes = [], 0
+    """A `route` block."""
+    named: dict[str, list[r.OriginRef]] = {"begin": [], "end": [], "pool": []}
+    paths: list[tuple[r.Hop, ...]] = []
+    origins: list[r.OriginRef] = []
+    settings: list[r.Assignment] = []
+    requires = []
     for line in item.lines:
-        if isinstance(line, tree.RouteLine):
-            for path in line.paths:
-                origins.append(_origin(path, scope, noun="walked"))
-            holes += sum(isinstance(v, tree.Range | tree.Choice | tree.Flag) for v in line.values)
-        elif isinstance(line, tree.Setting):
+        if isinstance(line, tree.Setting):
             scope.route_settings.append(line)
-            holes += 1
-    return r.Route(item.name.text, tuple(origins), holes, item.span, item.name.span)
+            settings.append(_assignment(line, scope))
+        elif isinstance(line, tree.Require):
+            requires.append(require_of(line, scope))
+        elif line.kind == "path":
+            paths.append(tuple(_hop(hop, scope, origins) for hop in line.hops))
+        else:
+            found = [_origin(path, scope, noun="walked") for path in line.paths]
+            named[line.kind] += found
+            origins += found
+    return r.Route(
+        name=item.name.text,
+        begins=tuple(named["begin"]),
+        ends=tuple(named["end"]),
+        paths=tuple(paths),
+        pool=tuple(named["pool"]),
+        settings=tuple(settings),
+        requires=tuple(requires),
+        origins=tuple(origins),
+        span=item.span,
+        name_span=item.name.span,
+    )
+
+
+def _hop(hop: tree.Hop, scope: Scope, origins: list[r.OriginRef]) -> r.Hop:
+    """A hop; every origin in it is added to `origins`."""
+    origin = _origin(hop.path, scope, noun="walked") if hop.path else None
+    if origin is not None:
+        origins.append(origin)
+    inner = tuple(_hop(other, scope, origins) for other in hop.hops)
+    repeat = meant(hop.repeat, scope.lets) if hop.repeat else None
+    scale = meant(hop.scale, scope.lets) if hop.scale else None
+    for value in (repeat, scale):
+        if value is not None:
+            scope.refer_in(value)
+    return r.Hop(hop.maybe, origin, inner, repeat, scale, hop.span)
+
+
+def require_of(line: tree.Require, scope: Scope) -> r.Require:
+    """A `require` line. A name in it that is a `let` is used here."""
+    for name in names_in(line.left) + names_in(line.right):
+        if name.path.dotted in scope.lets:
+            scope.refer("let", name.path.dotted, name.span)
+    return r.Require(line.left, line.compare, line.right, line.span)
 
 
 def part_of(path: tree.Path) -> PartRef:

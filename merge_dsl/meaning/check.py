@@ -129,7 +129,9 @@ def _declaration(draft: Draft, item: tree.Declaration) -> None:
         name_span=item.name.span,
         address_span=item.address.span,
         trained_on=texts_of(settings.get("trained_on")),
-        licence=text_of(settings.get("licence")),
+        licence=text_of(settings.get("licence")) or text_of(settings.get("license")),
+        difference=text_of(settings.get("kind")) == "difference"
+        or (facts is not None and facts.difference),
         problem=problem,
     )
 

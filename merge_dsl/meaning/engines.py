@@ -38,6 +38,8 @@ MODEL: dict[str, Option] = {
     "revision": Option("text", about="branch, tag or commit on the hub"),
     "trained_on": Option("list", about="data sets that this model has seen"),
     "licence": Option("text", about="under which its weights are given"),
+    "license": Option("text", about="the same"),
+    "kind": Option("word", ("model", "difference"), about="whether it is whole, or added to one"),
 }
 DATA: dict[str, Option] = {
     "split": Option("text", about="which rows, by their `split` column"),
@@ -50,10 +52,20 @@ DTYPES = ("bf16", "fp16", "fp32")
 WRITE: dict[str, Option] = {
     "dtype": Option("word", DTYPES, about="type of the numbers in the checkpoint"),
     "shard": Option("size", about="largest size of one file"),
+    "licence": Option("text", about="under which the result is given"),
+    "license": Option("text", about="the same"),
 }
 SHARD_BYTES = 5 * 1000**3  # where `shard` is not written, as in `vlm/weights/writer.py`
 ROUTE = ("repeat", "walk", "scale")  # read, not run yet
-PLANNED_METHODS = ("soup", "slerp", "dare_linear", "breadcrumbs", "fisher")
+PLANNED_METHODS = (
+    "soup",
+    "slerp",
+    "dare_linear",
+    "breadcrumbs",
+    "fisher",
+    "della",
+    "della_linear",
+)
 PLANNED_METRICS = ("accuracy", "bleu", "chrf", "anls")
 BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -14,11 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from merge_dsl.meaning.clip import architecture
 from merge_dsl.meaning.headers import BYTES, HeaderError, TensorEntry, read_checkpoint
 from merge_dsl.space.candidate import Place
 
 TABLE = Path(__file__).with_name("known_models.json")
 TALLEST = 10_000  # layers; a config that says more is not believed, for each is gone through
+SCALED = re.compile(r"\.(ls_?[12]\.gamma|lambda_?[12]|layer_scale[12]\.lambda1)$")
 TOWERS = re.compile(r"(clip|siglip\d?|dinov\d)(_vision_model)?|.*_vision(_model)?")
 
 
@@ -48,6 +50,22 @@ class Facts:
     vision_heads: int | None = None
     parameters: int | None = None
     weight_bytes: int | None = None
+    text_type: str | None = None  # the `model_type` of the language model itself
+    head_dim: int | None = None
+    norm_eps: float | None = None
+    sliding_window: int | None = None
+    act: str | None = None
+    cross_layers: tuple[int, ...] = ()  # layers that look at the picture, as in mllama
+    layer_keys: frozenset[str] | None = None  # tensors of language layer 0, from the headers
+    readable: bool | None = None  # whether the headers show where the language layers are
+    vision_act: str | None = None
+    image_size: int | None = None
+    patch_size: int | None = None
+    layer_scale: bool | None = None  # the tower multiplies the output of each half layer
+    difference: bool = False  # an adapter: what is added to a model, not a model
+    projector_in: int | None = None
+    projector_out: int | None = None
+    feature_layer: int | None = None  # which tower layer the projector reads; negative from the end
 
     def height(self, stack: str) -> int | None:
         """The number of layers of "language" or "vision"."""
@@ -64,6 +82,8 @@ def facts_of(place: Place, folder: Path | None) -> Facts | None:
     """What is known of a model at a place. Raises FactsError for a damaged folder."""
     if folder is not None:
         return read_facts(folder)
+    if place.scheme == "open_clip":
+        return tower_facts(place.address)
     if place.scheme == "hf":
         return known_models().get(place.address)
     return None
@@ -78,6 +98,8 @@ def known_models() -> Mapping[str, Facts]:
 
 def read_facts(folder: Path) -> Facts:
     """Facts of a local model folder."""
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        return Facts("adapter", sees=True, difference=True)  # its base says what parts it has
     facts = _of_config(_config(folder))
     for height in (facts.layers, facts.vision_layers):
         if height is not None and height > TALLEST:
@@ -89,6 +111,30 @@ def read_facts(folder: Path) -> Facts:
     except OSError as error:
         raise FactsError(f"{folder} cannot be read: {error.strerror}") from error
     return _with_weights(facts, entries) if entries else facts
+
+
+def tower_facts(address: str) -> Facts | None:
+    """Facts of an open_clip tower, where open_clip is installed and knows the architecture."""
+    config = architecture(address)
+    vision = config.get("vision_cfg") if config else None
+    if config is None or not isinstance(vision, dict):
+        return None
+    width, layers = _whole(vision, "width"), _whole(vision, "layers")
+    quick = config.get("quick_gelu") is True or address.endswith("/openai")
+    ratio = vision.get("mlp_ratio", 4.0)
+    return Facts(
+        "open_clip",
+        sees=True,
+        speaks=False,
+        vision_layers=layers,
+        vision_hidden=width,
+        vision_intermediate=round(width * ratio) if width else None,
+        vision_heads=width // (_whole(vision, "head_width") or 64) if width else None,
+        vision_act=("quick_gelu" if quick else "gelu") if layers and width else None,
+        image_size=_whole(vision, "image_size"),
+        patch_size=_whole(vision, "patch_size"),
+        layer_scale=vision.get("ls_init_value") is not None if layers else None,
+    )
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -118,6 +164,10 @@ def _of_config(config: dict[str, Any]) -> Facts:
             vision_hidden=_whole(tower, "hidden_size", "embed_dim"),
             vision_intermediate=_whole(tower, "intermediate_size"),
             vision_heads=_whole(tower, "num_attention_heads", "num_heads"),
+            vision_act=_word(tower, "hidden_act"),
+            image_size=_whole(tower, "image_size"),
+            patch_size=_whole(tower, "patch_size"),
+            feature_layer=_signed(config, "vision_feature_layer"),
         )
     if tower_alone:
         return facts
@@ -127,8 +177,19 @@ def _of_config(config: dict[str, Any]) -> Facts:
     theta = text.get("rope_theta", rope.get("rope_theta") if isinstance(rope, dict) else None)
     tied = config.get("tie_word_embeddings")
     heads = _whole(text, "num_attention_heads")
+    hidden = _whole(text, "hidden_size")
+    eps = text.get("rms_norm_eps")
+    crossed = text.get("cross_attention_layers")
     return replace(
         facts,
+        text_type=_word(text, "model_type") or (None if text is not config else kind),
+        head_dim=_whole(text, "head_dim") or (hidden // heads if hidden and heads else None),
+        norm_eps=float(eps) if isinstance(eps, int | float) else None,
+        sliding_window=_whole(text, "sliding_window"),
+        act=_word(text, "hidden_act", "hidden_activation"),
+        cross_layers=tuple(n for n in crossed if type(n) is int)
+        if isinstance(crossed, list)
+        else (),
         layers=_whole(text, "num_hidden_layers"),
         hidden=_whole(text, "hidden_size"),
         intermediate=_whole(text, "intermediate_size"),
@@ -157,6 +218,15 @@ def _whole(table: Mapping[str, Any], *names: str) -> int | None:
     return None
 
 
+def _word(table: Mapping[str, Any], *names: str) -> str | None:
+    return next((table[name] for name in names if isinstance(table.get(name), str)), None)
+
+
+def _signed(table: Mapping[str, Any], name: str) -> int | None:
+    value = table.get(name)
+    return value if type(value) is int else None
+
+
 def _with_weights(facts: Facts, entries: Mapping[str, TensorEntry]) -> Facts:
     """Shapes win over what config leaves out; where both speak they must agree."""
     prefix = next(
@@ -167,7 +237,9 @@ def _with_weights(facts: Facts, entries: Mapping[str, TensorEntry]) -> Facts:
         ),
         None,
     )
-    found: dict[str, int | None] = {}
+    found: dict[str, Any] = {}
+    if facts.speaks:
+        found["readable"] = prefix is not None and _height(entries, _layers(prefix)) is not None
     if facts.speaks and prefix is not None:
         found = _language(entries, prefix)
     if facts.sees:
@@ -181,7 +253,7 @@ def _with_weights(facts: Facts, entries: Mapping[str, TensorEntry]) -> Facts:
     missing = {n: v for n, v in found.items() if n in names and getattr(facts, n) is None}
     return replace(
         facts,
-        **missing,  # type: ignore[arg-type]
+        **missing,
         tied=_tied(facts, entries),
         parameters=sum(entry.count for entry in entries.values()),
         weight_bytes=sum(entry.count * BYTES.get(entry.dtype, 2) for entry in entries.values()),
@@ -197,22 +269,36 @@ def _tied(facts: Facts, entries: Mapping[str, TensorEntry]) -> bool | None:
     return not any(name.endswith("lm_head.weight") for name in entries)
 
 
-def _language(entries: Mapping[str, TensorEntry], prefix: str) -> dict[str, int | None]:
+def _layers(prefix: str) -> str:
+    return re.escape(prefix) + r"layers\.(\d+)\."
+
+
+def _language(entries: Mapping[str, TensorEntry], prefix: str) -> dict[str, Any]:
     embed = entries[f"{prefix}embed_tokens.weight"].shape
-    gate = entries.get(f"{prefix}layers.0.mlp.gate_proj.weight")
+    first = f"{prefix}layers.0."
+    gate = entries.get(f"{first}mlp.gate_proj.weight")
     return {
-        "layers": _height(entries, re.escape(prefix) + r"layers\.(\d+)\."),
+        "layers": _height(entries, _layers(prefix)),
         "vocab": embed[0] if len(embed) == 2 else None,
         "hidden": embed[1] if len(embed) == 2 else None,
         "intermediate": gate.shape[0] if gate and len(gate.shape) == 2 else None,
+        "layer_keys": frozenset(n.removeprefix(first) for n in entries if n.startswith(first))
+        or None,
     }
 
 
-def _vision(entries: Mapping[str, TensorEntry], prefix: str | None) -> dict[str, int | None]:
+def _vision(entries: Mapping[str, TensorEntry], prefix: str | None) -> dict[str, Any]:
     other = [n for n in entries if prefix is None or not n.startswith(prefix)]
     other = [n for n in other if not n.startswith("text_model.")]  # of a whole CLIP
     towers = {n: entries[n] for n in other if re.search(r"(vis|encoder|blocks)", n)}
-    return {"vision_layers": _height(towers, r".*?(?:encoder\.layers?|blocks)\.(\d+)\.")}
+    bridge = {n.rpartition("multi_modal_projector.")[2]: e for n, e in entries.items()}
+    first, last = bridge.get("linear_1.weight"), bridge.get("linear_2.weight")
+    return {
+        "vision_layers": _height(towers, r".*?(?:encoder\.layers?|blocks)\.(\d+)\."),
+        "layer_scale": any(SCALED.search(n) for n in towers) if towers else None,
+        "projector_in": first.shape[1] if first and len(first.shape) == 2 else None,
+        "projector_out": last.shape[0] if last and len(last.shape) == 2 else None,
+    }
 
 
 def _height(names: Mapping[str, TensorEntry], pattern: str) -> int | None:

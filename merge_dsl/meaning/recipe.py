@@ -58,6 +58,7 @@ class Model:
     address_span: Span
     trained_on: tuple[str, ...] = ()
     licence: str | None = None
+    difference: bool = False  # what is added to a model, not a model
     problem: tuple[str, str, str | None] | None = None  # code, message, help
     imported: bool = False
 
@@ -176,23 +177,62 @@ class BlendLine:
 
 
 @dataclass(frozen=True)
+class Require:
+    """`require layers <= 48`. Sides are as written; `merge_dsl/meaning/requires.py` reads them."""
+
+    left: Value
+    compare: str
+    right: Value
+    span: Span
+
+
+@dataclass(frozen=True)
 class Merge:
     name: str
     lines: tuple[KeepLine | BlendLine, ...]
-    requires: tuple[Span, ...]
+    requires: tuple[Require, ...]
     span: Span
     name_span: Span
 
 
 @dataclass(frozen=True)
+class Hop:
+    """A step of a road: the layers of `origin` one after another, or the hops of a bracket.
+
+    Left out with `maybe`; walked `repeat` times; what enters it is multiplied by `scale`.
+    """
+
+    maybe: bool
+    origin: OriginRef | None
+    hops: tuple["Hop", ...]
+    repeat: Expr | None
+    scale: Expr | None
+    span: Span
+
+
+@dataclass(frozen=True)
 class Route:
-    """Read and checked for names; not run yet."""
+    """A road through layers: drawn as a `path`, or laid out in slots from a `pool`."""
 
     name: str
-    origins: tuple[OriginRef, ...]
-    holes: int
+    begins: tuple[OriginRef, ...]
+    ends: tuple[OriginRef, ...]
+    paths: tuple[tuple[Hop, ...], ...]
+    pool: tuple[OriginRef, ...]
+    settings: tuple[Assignment, ...]
+    requires: tuple[Require, ...]
+    origins: tuple[OriginRef, ...]  # everything named, in the order of the text
     span: Span
     name_span: Span
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """The road as drawn; where several lines draw one, the later wins."""
+        return self.paths[-1] if self.paths else ()
+
+    def setting(self, name: str) -> Assignment | None:
+        """The line that sets `repeat`, `walk` or `scale`."""
+        return next((s for s in reversed(self.settings) if s.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -237,7 +277,7 @@ class Search:
     budget: Budget
     seed: int | None
     pick: str | None
-    requires: tuple[Span, ...]
+    requires: tuple[Require, ...]
     span: Span
     target_span: Span
     pick_span: Span | None = None

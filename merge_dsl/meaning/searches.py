@@ -5,7 +5,7 @@ kind is left out here and reported by `merge_dsl/rules/kinds.py`, which sees the
 """
 
 from merge_dsl.meaning import recipe as r
-from merge_dsl.meaning.blocks import Scope, arguments_of
+from merge_dsl.meaning.blocks import Scope, arguments_of, require_of
 from merge_dsl.meaning.settings import budget_of, number_of, size_of, text_of, whole_of
 from merge_dsl.text import tree
 from merge_dsl.text.source import Span
@@ -21,7 +21,7 @@ def search_of(item: tree.Search, scope: Scope, written: list[r.Written]) -> r.Se
             terms = tuple(_term(term, scope) for term in line.terms)
             objectives.append(r.Objective(terms, line.maximize, line.span))
         elif isinstance(line, tree.Require):
-            requires.append(line.span)
+            requires.append(require_of(line, scope))
         else:
             settings[line.name.text] = line
             written.append(_written("search", line))

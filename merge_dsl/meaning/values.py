@@ -4,7 +4,7 @@ In: value nodes of the tree. Out: `Expr`. Nothing is judged here: what makes no 
 `Strange`, which `merge_dsl/rules/kinds.py` reports.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from merge_dsl.space.candidate import Value
@@ -67,6 +67,14 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Curve:
+    """`curve(0.2, 0.9, 0.4)`: over the depth of a stack, straight lines between evenly spread points."""
+
+    points: tuple["Expr", ...]
+    span: Span
+
+
+@dataclass(frozen=True)
 class Strange:
     """Something that is no value of a setting; `what` names it."""
 
@@ -74,7 +82,7 @@ class Strange:
     span: Span
 
 
-Expr = Const | Word | LetRef | Draw | Operation | Series | Strange
+Expr = Const | Word | LetRef | Draw | Operation | Series | Curve | Strange
 
 TRUTH = {"true": True, "false": False}
 
@@ -131,6 +139,8 @@ def draws(expr: Expr) -> list[Draw]:
         return [expr]
     if isinstance(expr, Series):
         return [hole for item in expr.items for hole in draws(item)]
+    if isinstance(expr, Curve):
+        return [hole for point in expr.points for hole in draws(point)]
     if isinstance(expr, Operation):
         return draws(expr.left) + draws(expr.right)
     return []
@@ -142,13 +152,30 @@ def references(expr: Expr) -> list[LetRef]:
         return [expr]
     if isinstance(expr, Series):
         return [ref for item in expr.items for ref in references(item)]
+    if isinstance(expr, Curve):
+        return [ref for point in expr.points for ref in references(point)]
     if isinstance(expr, Operation):
         return references(expr.left) + references(expr.right)
     return []
 
 
+def between(points: Sequence[float], depth: float) -> float:
+    """The height of a curve through `points` at a depth between 0 and 1."""
+    if len(points) < 2:
+        return points[0]
+    at = min(max(depth, 0.0), 1.0) * (len(points) - 1)
+    left = min(int(at), len(points) - 2)
+    share = at - left
+    return points[left] * (1.0 - share) + points[left + 1] * share
+
+
 def _named(node: tree.Call, lets: Container[str]) -> Expr:
     name = node.path.dotted
+    if name == "curve" and node.arguments and node.path.slices is None:
+        if any(argument.name is not None for argument in node.arguments):
+            return Strange("a curve of something with a name", node.span)
+        points = tuple(meant(argument.value, lets) for argument in node.arguments)
+        return Curve(points, node.span)
     if node.arguments is not None or node.path.slices is not None:
         return Strange(f"`{name}(…)`" if node.arguments is not None else "a layer", node.span)
     if name in TRUTH:

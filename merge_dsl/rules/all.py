@@ -5,7 +5,30 @@ In: a recipe, right or wrong, and its text. Out: what is wrong with it, by place
 
 from collections.abc import Callable, Iterator
 
-from merge_dsl.rules import cost, data, kinds, models, names, not_yet, space, vision
+from merge_dsl.rules import (
+    benchmarks,
+    cost,
+    data,
+    della,
+    folding,
+    hops,
+    kinds,
+    licence,
+    lineage,
+    models,
+    names,
+    not_yet,
+    requires,
+    routes,
+    rows,
+    sequence,
+    space,
+    style,
+    tokens,
+    towers,
+    vision,
+    waste,
+)
 from merge_dsl.rules.checked import Checked
 from merge_dsl.text.diagnostics import Diagnostic, in_order, is_error
 
@@ -42,12 +65,60 @@ FIRST: tuple[Rule, ...] = (
     cost.seeds,
     cost.budgets,
     not_yet.later,
+    kinds.differences,
+    della.densities,
+    requires.requires,
+    sequence.directions,
+    sequence.picks,
+    sequence.engines,
+    waste.ignored,
+    hops.values,
+    routes.complete,
+    routes.empty,
+    routes.never_walked,
+    routes.turned_away,
+    routes.walked_again,
+    routes.layers_of_merges,
+    folding.vanishing,
+    folding.exportable,
+    folding.first_hops,
+    folding.cross_attention,
+    folding.feature_layers,
+    models.tensors,
+    models.unknown_blocks,
+    models.whole,
+    lineage.strangers,
+    tokens.image_tokens,
+    tokens.outside,
+    tokens.templates,
+    towers.addresses,
+    towers.widths,
+    towers.against_host,
+    towers.activations,
+    towers.without_projector,
+    rows.few,
+    rows.shared,
+    rows.languages,
+    benchmarks.searched,
+    benchmarks.seen,
+    licence.clash,
+    licence.pickles,
+    licence.locked,
+    style.snake_case,
 )
 # Each later stage needs what the one before it has checked: names and kinds, then groups.
 STAGES: tuple[tuple[Rule, ...], ...] = (
     FIRST,
     (models.groups, space.lists),
-    (names.unused_models, space.searches),
+    (
+        names.unused_models,
+        space.searches,
+        sequence.holes_left,
+        waste.scales,
+        waste.covered,
+        cost.memory,
+        cost.hours,
+    ),
 )
 
 

@@ -7,6 +7,7 @@ from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Merge, Recipe
 from merge_dsl.meaning.values import Draw, draws
 from merge_dsl.space.resolve import assignments_of
+from merge_dsl.space.road import every_hop
 from merge_dsl.text.source import Source, Span
 
 
@@ -39,8 +40,14 @@ def assignments(recipe: Recipe) -> Iterator[tuple[BlendLine, Assignment]]:
 
 
 def all_draws(recipe: Recipe) -> Iterator[Draw]:
-    """Every hole of every `let` and every blend."""
+    """Every hole of every `let`, every blend and every route."""
     for let in recipe.lets.values():
         yield from draws(let.value)
     for _, assignment in assignments(recipe):
         yield from draws(assignment.value)
+    for route in recipe.routes.values():
+        for hop in (hop for path in route.paths for hop in every_hop(path)):
+            for value in (hop.repeat, hop.scale):
+                yield from draws(value) if value is not None else ()
+        for line in route.settings:
+            yield from draws(line.value)

@@ -17,7 +17,7 @@ from merge_dsl.meaning.settings import (
     text_of,
     whole_of,
 )
-from merge_dsl.meaning.values import Const, Draw, Expr, LetRef, Operation, Series, Strange
+from merge_dsl.meaning.values import Const, Curve, Draw, Expr, LetRef, Operation, Series, Strange
 from merge_dsl.rules.checked import Checked, assignments, blends
 from merge_dsl.rules.numbers import interval
 from merge_dsl.text import tree
@@ -63,6 +63,35 @@ def bases(checked: Checked) -> Iterator[Diagnostic]:
                 yield finding("K205", span, "a seed is a whole number from 0")
 
 
+def differences(checked: Checked) -> Iterator[Diagnostic]:
+    """K201: what is added to a model is no model by itself."""
+    models = {model.name for model in checked.recipe.models.values() if model.difference}
+    for merge in checked.recipe.merges.values() if models else ():
+        for line in merge.lines:
+            if not isinstance(line, BlendLine):
+                origins = [line.origin]
+                message = "`keep` takes parts of a model; `{}` is a difference"
+            elif _adds_models(line):
+                origins = [take.origin for take in line.takes]
+                message = (
+                    f"{quoted([m.name for m in line.methods])} adds models; `{{}}` is a difference"
+                )
+            else:
+                origins = list(line.bases)
+                message = "a base is a model; `{}` is a difference"
+            for origin in origins:
+                if origin.model in models:
+                    help = "blend it by `task_arithmetic` onto its base"
+                    yield finding("K201", origin.span, message.format(origin.model), help)
+
+
+def _adds_models(line: BlendLine) -> bool:
+    known = [METHODS[m.name] for m in line.methods if m.name in METHODS]
+    return any(m.name in ("soup", "slerp") for m in line.methods) or any(
+        method.base == "refused" for method in known
+    )
+
+
 def blend_values(checked: Checked) -> Iterator[Diagnostic]:
     """K204, K205: every value inside a blend fits its setting."""
     for line, assignment in assignments(checked.recipe):
@@ -89,6 +118,9 @@ def _clauses(per: Per | None, value: Expr) -> Iterator[Diagnostic]:
     if isinstance(value, Series) and per is None:
         message = "a list gives one value to each group; say which groups"
         yield finding("K205", value.span, message, "add `per 8 layers`, `per layer` or `per part`")
+    if isinstance(value, Curve) and per is not None:
+        message = "a curve has its own value at every layer; `per` says nothing here"
+        yield finding("K205", per.span, message, "remove it")
     if per is not None and per.unit not in ("layers", "part"):
         message = f"there is no `per {per.unit}` in a merge"
         yield finding("K205", per.span, message, "write `per 8 layers`, `per layer` or `per part`")
@@ -102,12 +134,25 @@ def _strange(value: Expr) -> Iterator[Diagnostic]:
     elif isinstance(value, Operation):
         yield from _strange(value.left)
         yield from _strange(value.right)
+    elif isinstance(value, Curve):
+        yield from _curve(value)
     elif isinstance(value, Series):
         for item in value.items:
             if isinstance(item, Series):
                 yield finding("K205", item.span, "a list of lists; write one value a group")
             else:
                 yield from _strange(item)
+
+
+def _curve(value: Curve) -> Iterator[Diagnostic]:
+    if len(value.points) < 2:
+        message = "a curve needs two points at least: one at the first layer, one at the last"
+        yield finding("K205", value.span, message)
+    for point in value.points:
+        if isinstance(point, Series | Curve):
+            yield finding("K205", point.span, "a point of a curve is one number")
+        else:
+            yield from _strange(point)
 
 
 def _scope(line: BlendLine, assignment: Assignment, setting: Setting) -> Iterator[Diagnostic]:
@@ -131,8 +176,8 @@ def _kinds(checked: Checked, value: Expr, depth: int) -> Iterator[tuple[Span, st
     elif isinstance(value, Draw):
         for kind in {_kind_of(o) for o in value.options} if value.options else {"number"}:
             yield value.span, kind
-    elif isinstance(value, Series):
-        for item in value.items:
+    elif isinstance(value, Series | Curve):
+        for item in value.items if isinstance(value, Series) else value.points:
             yield from _kinds(checked, item, depth)
     elif isinstance(value, Operation):
         for side in (value.left, value.right):

@@ -13,13 +13,14 @@ from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Span
 
 SHAPES = {
-    "language": ("hidden", "intermediate", "heads", "layers"),
+    "language": ("hidden", "intermediate", "heads", "head_dim", "layers"),
     "vision": ("vision_hidden", "vision_intermediate", "vision_heads", "vision_layers"),
 }
 SPOKEN = {
     "hidden": "hidden size {}",
     "intermediate": "intermediate size {}",
     "heads": "{} attention heads",
+    "head_dim": "heads of width {}",
     "layers": "{} layers",
 }
 
@@ -159,6 +160,81 @@ def vocabularies(checked: Checked) -> Iterator[Diagnostic]:
                     help = "keep `embed` and `head` from one of them"
                 yield finding(code, origin.span, message, help)
                 break
+
+
+def tensors(checked: Checked) -> Iterator[Diagnostic]:
+    """M413: layers that are blended hold the same tensors."""
+    for _, _, line in blends(checked.recipe):
+        if not any("language.layers" in leaves(part) for part in line.parts):
+            continue
+        known = [(o, f.layer_keys) for o, f in _known(checked, origins_of(line)) if f.layer_keys]
+        for origin, keys in known[1:]:
+            first, expected = known[0]
+            left = sorted(expected ^ keys)
+            if left:
+                has, lacks = (first, origin) if left[0] in expected else (origin, first)
+                more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+                message = f"the layers of `{has.model}` have `{left[0]}`{more}; `{lacks.model}`"
+                help = "these layers are built differently and cannot be blended"
+                yield finding("M413", origin.span, f"{message} has no such tensor", help)
+                break
+
+
+def unknown_blocks(checked: Checked) -> Iterator[Diagnostic]:
+    """M414: weights in which no language layers are found."""
+    taken = {
+        origin.model
+        for merge in checked.recipe.merges.values()
+        for line in merge.lines
+        if any(leaf.startswith("language.") for part in line.parts for leaf in leaves(part))
+        for origin in origins_of(line)
+    }
+    taken |= {origin.model for r in checked.recipe.routes.values() for origin in r.origins}
+    for model in checked.recipe.models.values():
+        if model.name in taken and model.facts is not None and model.facts.readable is False:
+            message = f"no language layers are found in the weights of `{model.name}`"
+            help = "awase looks for `embed_tokens.weight`, and `layers.0` beside it"
+            yield finding("M414", model.address_span, message, help)
+
+
+def whole(checked: Checked) -> Iterator[Diagnostic]:
+    """M401, M405, M406 between lines: embedding, layers and head of one result fit each other."""
+    for merge in checked.recipe.merges.values():
+        for field, needed in (("hidden", SPEAKING), ("vocab", ENDS), ("tied", ENDS)):
+            first: tuple[OriginRef, object] | None = None
+            for line in merge.lines:
+                named = {leaf for part in line.parts for leaf in leaves(part)}
+                if not named & set(needed):
+                    continue
+                # What is inside one blend is compared by the other rules.
+                for origin, facts in _known(checked, origins_of(line))[:1]:
+                    value = getattr(facts, field)
+                    if value is None:
+                        continue
+                    if first is None:
+                        first = (origin, value)
+                    elif value != first[1]:
+                        yield _unlike(field, first, (origin, value))
+
+
+SPEAKING = ("language.embed", "language.layers", "language.norm", "language.head")
+ENDS = ("language.embed", "language.head")
+
+
+def _unlike(
+    field: str, first: tuple[OriginRef, object], second: tuple[OriginRef, object]
+) -> Diagnostic:
+    (one, left), (other, right) = first, second
+    if field == "hidden":
+        message = f"hidden size {left} (`{one.model}`) against {right} (`{other.model}`)"
+        return finding("M401", other.span, f"{message}: these parts do not fit together")
+    help = "keep `embed` and `head` from one of them"
+    if field == "vocab":
+        message = f"{left} tokens (`{one.model}`) against {right} (`{other.model}`)"
+        return finding("M405", other.span, message, help)
+    ties, unties = (one, other) if left else (other, one)
+    message = f"`{ties.model}` ties head to embed, `{unties.model}` does not"
+    return finding("M406", other.span, message, help)
 
 
 def base_again(checked: Checked) -> Iterator[Diagnostic]:

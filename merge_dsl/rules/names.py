@@ -13,7 +13,7 @@ from merge_dsl.meaning.recipe import (
     OriginRef,
     Reference,
 )
-from merge_dsl.meaning.values import Draw, Expr, Operation, Word
+from merge_dsl.meaning.values import Curve, Draw, Expr, Operation, Word
 from merge_dsl.rules.checked import Checked, assignments, blends
 from merge_dsl.space.layout import origins_of
 from merge_dsl.space.resolve import spoken
@@ -137,6 +137,9 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
         elif isinstance(value, Operation):
             yield from words(value.left)
             yield from words(value.right)
+        elif isinstance(value, Curve):
+            for point in value.points:
+                yield from words(point)
 
     for _, assignment in assignments(checked.recipe):
         for word in words(assignment.value):

@@ -49,13 +49,15 @@ def _later(span: Span, what: str) -> Diagnostic:
 
 
 def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
-    for span in merge.requires:
-        yield _later(span, "`require`")
+    for require in merge.requires:
+        yield _later(require.span, "`require`")
     for line in merge.lines:
         for origin in origins_of(line):
             model = recipe.models.get(origin.model)
             if model is not None and model.place.scheme == "open_clip":
                 yield _later(model.address_span, "an open_clip tower")
+            elif model is not None and model.difference:
+                yield _later(model.address_span, "a difference")
             elif model is not None and model.facts is None and model.problem is None:
                 message = f"nothing is known of `{model.place}`: it is not downloaded"
                 help = "download it, or name a folder with `file:`"
@@ -79,5 +81,5 @@ def _search(search: Search) -> Iterator[Diagnostic]:
         yield _later(search.engine.span, f"`{search.engine.name}`")
     if search.pick_span is not None:
         yield _later(search.pick_span, "`pick`")
-    for span in search.requires:
-        yield _later(span, "`require`")
+    for require in search.requires:
+        yield _later(require.span, "`require`")

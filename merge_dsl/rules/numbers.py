@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from merge_dsl.meaning.recipe import Recipe
-from merge_dsl.meaning.values import Const, Draw, Expr, LetRef, Operation, Series, calculate
+from merge_dsl.meaning.values import Const, Curve, Draw, Expr, LetRef, Operation, Series, calculate
 from merge_dsl.text.source import Span
 
 Interval = tuple[float, float]
@@ -12,8 +12,8 @@ Interval = tuple[float, float]
 
 def interval(recipe: Recipe, value: Expr) -> Iterator[tuple[Span, float, float]]:
     """The reach of a value, one for each item of a list. Nothing for what is no number."""
-    if isinstance(value, Series):
-        for item in value.items:
+    if isinstance(value, Series | Curve):
+        for item in value.items if isinstance(value, Series) else value.points:
             yield from interval(recipe, item)
         return
     reach = _reach(recipe, value, 0)
@@ -36,6 +36,8 @@ def _reach(recipe: Recipe, value: Expr, depth: int) -> Interval | None:
         return _reach(recipe, let.value, depth + 1)
     if isinstance(value, Series):
         return _hull([_reach(recipe, item, depth + 1) for item in value.items])
+    if isinstance(value, Curve):
+        return _hull([_reach(recipe, point, depth + 1) for point in value.points])
     if isinstance(value, Operation):
         left = _reach(recipe, value.left, depth + 1)
         right = _reach(recipe, value.right, depth + 1)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Let
 from merge_dsl.meaning.values import Draw, Series
 from merge_dsl.rules.checked import Checked, all_draws
-from merge_dsl.space.compile import compile_space
 from merge_dsl.space.estimate import trials_of
 from merge_dsl.space.resolve import SpaceError, assignments_of, frame_of
+from merge_dsl.space.routes import space_of
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.words import counted
 
@@ -90,10 +90,10 @@ def lists(checked: Checked) -> Iterator[Diagnostic]:
 def searches(checked: Checked) -> Iterator[Diagnostic]:
     """X305, X306: something varies, and the budget suffices for it."""
     for search in checked.recipe.searches:
-        if search.target not in checked.recipe.merges:
+        if search.target not in (*checked.recipe.merges, *checked.recipe.routes):
             continue
         try:
-            space = compile_space(checked.recipe, search.target)
+            space = space_of(checked.recipe, search.target)
         except SpaceError:
             continue  # nobody knows how many layers there are
         size = len(space.genes)

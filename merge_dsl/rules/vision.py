@@ -27,7 +27,7 @@ def origins(checked: Checked) -> Iterator[Diagnostic]:
         missing = [leaf for leaf in required(checked, merge) if leaf not in named]
         layout = layout_of(checked.recipe, merge)
         for name in _spoken(missing) + _holes_in_stacks(layout, missing):
-            host = _host(merge)
+            host = host_of(merge)
             help = f"add `keep {name} from {host}`" if host else f"add `keep {name} from …`"
             message = f"nothing says where {quoted([name])} comes from"
             yield finding("V501", merge.name_span, message, help)
@@ -50,7 +50,8 @@ def required(checked: Checked, merge: Merge) -> tuple[str, ...]:
     return tuple(leaf for leaf in ORDER if leaf in wanted)
 
 
-def _host(merge: Merge) -> str | None:
+def host_of(merge: Merge) -> str | None:
+    """The model whose config and processor the result has: the projector's, else the embedding's."""
     for leaf in ("projector", "language.embed", "vision.embed"):
         for line in reversed(merge.lines):
             if any(leaf in leaves(part) for part in line.parts):
@@ -67,7 +68,7 @@ def _first_model(line: KeepLine | BlendLine) -> str | None:
 
 
 def _host_facts(checked: Checked, merge: Merge) -> Facts | None:
-    host = _host(merge)
+    host = host_of(merge)
     model = checked.recipe.models.get(host) if host else None
     return model.facts if model else None
 

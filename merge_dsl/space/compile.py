@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from merge_dsl.meaning.methods import METHODS
 from merge_dsl.meaning.parts import STACKS, leaves
 from merge_dsl.meaning.recipe import Assignment, BlendLine, KeepLine, Recipe, When
-from merge_dsl.meaning.values import Const, Draw, Expr, LetRef, Operation, Series, Word
+from merge_dsl.meaning.values import Const, Curve, Draw, Expr, LetRef, Operation, Series, Word
 from merge_dsl.space.genes import Gene, decode, encode, middle
 from merge_dsl.space.layout import origins_of
 from merge_dsl.space.resolve import (
@@ -168,6 +168,12 @@ def _of_value(
         return
     if isinstance(expr, LetRef):
         yield from _of_let(frame, expr.name, unit)
+        return
+    if isinstance(expr, Curve):
+        for number, point in enumerate(expr.points, 1):
+            for hole in _of_value(frame, point, home, owner, unit, names, place):
+                own = expr.span.start <= hole.slot.hole < expr.span.end  # not of a `let`
+                yield replace(hole, label=f"point {number}") if own else hole
         return
     grouping = frame.groupings[home]
     group = grouping.index[unit]

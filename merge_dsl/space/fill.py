@@ -137,6 +137,15 @@ def _origin(ref: OriginRef) -> Origin:
 
 
 def models_of(recipe: Recipe, target: str) -> tuple[str, ...]:
-    """The models that a merge takes from, in the order of the recipe."""
-    used = {o.model for line in recipe.merges[target].lines for o in origins_of(line)}
+    """The models that a merge takes from or a route walks, in the order of the recipe."""
+    used = _used(recipe, target, 0)
     return tuple(name for name in recipe.models if name in used)
+
+
+def _used(recipe: Recipe, target: str, depth: int) -> set[str]:
+    if target in recipe.merges:
+        return {o.model for line in recipe.merges[target].lines for o in origins_of(line)}
+    if target not in recipe.routes or depth > 50:
+        return set()
+    named = {origin.model for origin in recipe.routes[target].origins}
+    return named.union(*(_used(recipe, name, depth + 1) for name in named))

@@ -8,16 +8,18 @@ equally close ones the later.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from merge_dsl.meaning.parts import in_order, selected
+from merge_dsl.meaning.parts import in_order, layer_of, selected
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Let, Merge, Per, Recipe, When
 from merge_dsl.meaning.values import (
     Const,
+    Curve,
     Draw,
     Expr,
     LetRef,
     Operation,
     Series,
     Word,
+    between,
     calculate,
     references,
 )
@@ -121,6 +123,9 @@ def value_at(frame: Frame, expr: Expr, home: int, owner: int, unit: str, look: L
         if isinstance(item, Draw):
             return look(Slot(item.span.start, owner, 0), item)
         return value_at(frame, item, home, owner, unit, look)
+    if isinstance(expr, Curve):
+        heights = [value_at(frame, p, home, owner, unit, look) for p in expr.points]
+        return between([float(height) for height in heights], depth_of(frame, home, unit))
     if isinstance(expr, Draw):
         return look(Slot(expr.span.start, owner, frame.groupings[home].index[unit]), expr)
     if isinstance(expr, LetRef):
@@ -134,6 +139,20 @@ def value_at(frame: Frame, expr: Expr, home: int, owner: int, unit: str, look: L
             raise SpaceError(f"{left} {expr.operator} {right} has no value")
         return result
     raise SpaceError(f"{expr.what} is no value")
+
+
+def depth_of(frame: Frame, home: int, unit: str) -> float:
+    """How deep a unit lies among the layers of its line: 0 for the first, 1 for the last.
+
+    What comes before all layers is at 0, what comes after them at 1.
+    """
+    stack = unit.partition(".")[0]
+    layer = layer_of(unit)
+    if layer is None:
+        return 0.0 if unit.endswith(".embed") or unit == "projector" else 1.0
+    others = [found for other in frame.groupings[home].index if (found := layer_of(other))]
+    numbers = sorted(number for other, number in others if other == stack)
+    return numbers.index(layer[1]) / max(len(numbers) - 1, 1)
 
 
 def holds(frame: Frame, when: When, method: str, unit: str, look: Look) -> bool:

@@ -94,23 +94,37 @@ def _route_line(node: Node) -> tree.RouteLine | tree.Require | tree.Setting:
     if node.data == "require":
         return _require(node)
     kind = "path" if node.data == "walk" else node.data
-    paths: list[tree.Path] = []
-    values: list[tree.Value] = []
-    _hops(node.children, paths, values)
-    return tree.RouteLine(kind, tuple(paths), tuple(values), _span(node))
+    if kind != "path":
+        return tree.RouteLine(kind, tuple(map(_path, node.children)), (), _span(node))
+    hops = tuple(map(_hop, node.children))
+    paths = tuple(path for hop in hops for path in _paths(hop))
+    values = tuple(value for hop in hops for value in _values(hop))
+    return tree.RouteLine(kind, paths, values, _span(node), hops)
 
 
-def _hops(nodes: list[Node], paths: list[tree.Path], values: list[tree.Value]) -> None:
-    for node in _present(nodes):
-        if isinstance(node, Token):
-            if node.type == "NUMBER":
-                values.append(_value(node))
-        elif node.data == "hop":
-            _hops(node.children, paths, values)
-        elif node.data == "path":
-            paths.append(_path(node))
-        else:
-            values.append(_value(node))
+def _hop(node: Node) -> tree.Hop:
+    maybe, *rest = node.children
+    walked = [n for n in rest if getattr(n, "data", "") in ("path", "hop")]
+    # Lark leaves a place for a missing `x`, but none for a missing `scale`.
+    repeat, scale = [*rest[len(walked) :], None][:2]
+    alone = walked[0].data == "path"
+    return tree.Hop(
+        maybe is not None,
+        _path(walked[0]) if alone else None,
+        () if alone else tuple(map(_hop, walked)),
+        _value(repeat) if repeat is not None else None,
+        _value(scale) if scale is not None else None,
+        _span(node),
+    )
+
+
+def _paths(hop: tree.Hop) -> list[tree.Path]:
+    return [hop.path] if hop.path else [path for inner in hop.hops for path in _paths(inner)]
+
+
+def _values(hop: tree.Hop) -> list[tree.Value]:
+    inner = [value for other in hop.hops for value in _values(other)]
+    return inner + [value for value in (hop.repeat, hop.scale) if value is not None]
 
 
 def _search(node: Node) -> tree.Search:

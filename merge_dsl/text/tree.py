@@ -219,13 +219,29 @@ class Require:
 
 
 @dataclass(frozen=True)
+class Hop:
+    """`maybe (a.layers[0..3] -> b.layers[4]) x int 1..3 scale 0.8..1.2`: one layer path, or a bracket.
+
+    `path` is None for a bracket, which holds `hops`.
+    """
+
+    maybe: bool
+    path: Path | None
+    hops: tuple["Hop", ...]
+    repeat: Value | None
+    scale: Value | None
+    span: Span
+
+
+@dataclass(frozen=True)
 class RouteLine:
-    """`begin`, `end`, `pool` or `path`; a hop's decorations are kept as values."""
+    """`begin`, `end`, `pool` or `path`. `paths` and `values` are all that stand in it, in order."""
 
     kind: str
     paths: tuple[Path, ...]
     values: tuple[Value, ...]
     span: Span
+    hops: tuple[Hop, ...] = ()  # of a `path`
 
 
 @dataclass(frozen=True)

@@ -62,12 +62,16 @@ def test_plan(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "eyes.weight" in capsys.readouterr().out
 
 
-def test_plan_refuses_what_cannot_run(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_counts_what_cannot_run_yet(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = world / "road.merge"
     path.write_text(
-        'recipe a\nmodel base from "file:base"\nroute r {\n  begin base\n  end base\n}\n'
+        'recipe a\nmodel base from "file:base"\nroute r {\n  begin base\n'
+        "  path base.layers[0..1] -> maybe base.layers[2] -> base.layers[3]\n  end base\n}\n"
     )
-    assert main(["plan", str(path)]) == 1
+    assert main(["plan", str(path), "--format", "json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [gene["name"] for gene in plan["genes"]] == ["base[2].maybe"]
+    assert main(["evolve", str(path)]) == 1
     assert "N199" in capsys.readouterr().err
     path.write_text("recipe a\n")
     assert main(["plan", str(path)]) == 1

@@ -93,7 +93,10 @@ def test_offline_reads_the_recipe_and_nothing_else(
         'recipe tea\nmodel leaf from "file:none"\nmodel z from "zoo:none"\n'
         'data d from "file:none.jsonl"\nmodel x from "nonsense"\nmodel y from "hf:no/such/name"\n'
     )
-    assert codes(capsys, path, "--offline", "--ignore", "F901") == ["N108", "N108"]  # the two that are no addresses
+    assert codes(capsys, path, "--offline", "--ignore", "F901") == [
+        "N108",
+        "N108",
+    ]  # the two that are no addresses
     assert codes(capsys, path, "--ignore", "F901") == ["N108"] * 5
 
 

@@ -1,0 +1,223 @@
+"""Recipe + route -> space, and space + values -> the walk.
+
+In: a recipe without errors and the name of a route. Out: `RouteSpace`, whose genes are, in the order of
+the text: for a drawn path a flag for each `maybe`, a number for each `x` and each `scale` that is a
+hole; for a pool one gene for each group of `walk` and of `scale`, so `per slot` and `per hop` give one for
+each slot. A hop's scale is read only where the hop is walked. (The paper's matrix W has a scale for
+each pair of layers; of a walk only one a hop is ever read, so a hop is what has the gene.)
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from merge_dsl.meaning.recipe import Assignment, Hop, Recipe, Route
+from merge_dsl.meaning.values import (
+    Const,
+    Curve,
+    Draw,
+    Expr,
+    LetRef,
+    Operation,
+    Series,
+    Word,
+    between,
+    calculate,
+)
+from merge_dsl.space.candidate import Value
+from merge_dsl.space.compile import Space, compile_space, gene_of
+from merge_dsl.space.genes import Gene
+from merge_dsl.space.resolve import SHARED, Slot, SpaceError
+from merge_dsl.space.road import Layer, Road, groups_of_places, road_of
+
+LONGEST = 100_000  # steps of one walk
+
+
+@dataclass(frozen=True)
+class RouteSpace:
+    """What may vary in one route. `slots` are parallel to `genes`."""
+
+    target: str
+    genes: tuple[Gene, ...]
+    slots: tuple[Slot, ...]
+    recipe: Recipe
+    route: Route
+    road: Road
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a walk: what enters the layer is multiplied by `scale`."""
+
+    layer: Layer
+    scale: float = 1.0
+
+
+def space_of(recipe: Recipe, target: str) -> Space | RouteSpace:
+    """The space of a merge or of a route. Raises SpaceError."""
+    if target in recipe.routes:
+        return compile_route(recipe, target)
+    return compile_space(recipe, target)
+
+
+def compile_route(recipe: Recipe, target: str) -> RouteSpace:
+    """The space of a route. Raises SpaceError where nobody knows how many layers there are."""
+    route = recipe.routes[target]
+    road = road_of(recipe, route)
+    found: dict[Slot, tuple[Draw, str]] = {}
+    for slot, draw, name in [*_of_hops(recipe, route.hops), *_of_settings(recipe, route, road)]:
+        found.setdefault(slot, (draw, name))
+    names = _unique([name for _, name in found.values()])
+    genes = tuple(
+        gene_of(draw, name) for (draw, _), name in zip(found.values(), names, strict=True)
+    )
+    return RouteSpace(target, genes, tuple(found), recipe, route, road)
+
+
+# ---- genes ------------------------------------------------------------------
+
+Need = tuple[Slot, Draw, str]
+
+
+def _of_hops(recipe: Recipe, hops: tuple[Hop, ...]) -> Iterator[Need]:
+    for hop in hops:
+        name = _name(hop)
+        if hop.maybe:
+            draw = Draw("flag", hop.span, hop.span, options=(False, True))
+            yield maybe_slot(hop), draw, f"{name}.maybe"
+        yield from _of_hops(recipe, hop.hops)
+        if hop.repeat is not None:
+            yield from _needs(recipe, hop.repeat, 0, f"{name}.times")
+        if hop.scale is not None:
+            yield from _needs(recipe, hop.scale, 0, f"{name}.scale")
+
+
+def maybe_slot(hop: Hop) -> Slot:
+    """The gene of a `maybe`. It stands before its hop, where no value can stand."""
+    return Slot(hop.span.start, SHARED, 0)
+
+
+def _name(hop: Hop) -> str:
+    """`math[16..23]`; a bracket is named after what it holds."""
+    if hop.origin is None:
+        return f"({_name(hop.hops[0])}…)" if len(hop.hops) > 1 else f"({_name(hop.hops[0])})"
+    slices = hop.origin.part.slices if hop.origin.part else None
+    if slices is None:
+        return hop.origin.model
+    spans = [f"{low}..{high}" if high > low else f"{low}" for low, high in slices]
+    return f"{hop.origin.model}[{', '.join(spans)}]"
+
+
+def _of_settings(recipe: Recipe, route: Route, road: Road) -> Iterator[Need]:
+    for line in _lines(route):
+        groups = groups_of_places(line.per, road.places)
+        for number, label in dict.fromkeys(groups):
+            name = f"{line.name}[{label}]" if label else line.name
+            yield from _needs(recipe, line.value, number, name)
+
+
+def _lines(route: Route) -> list[Assignment]:
+    """The lines of a pool that count, in the order of the text."""
+    found = [line for name in ("walk", "scale") if (line := route.setting(name)) is not None]
+    return sorted(found, key=lambda line: line.span.start) if route.pool else []
+
+
+def _needs(recipe: Recipe, expr: Expr, group: int, name: str) -> Iterator[Need]:
+    """The genes behind a value. A `let` is drawn once, wherever it is used."""
+    if isinstance(expr, Draw):
+        yield Slot(expr.span.start, SHARED, group), expr, name
+    elif isinstance(expr, Operation):
+        yield from _needs(recipe, expr.left, group, name)
+        yield from _needs(recipe, expr.right, group, name)
+    elif isinstance(expr, Series):
+        if group < len(expr.items):
+            yield from _needs(recipe, expr.items[group], 0, name)
+    elif isinstance(expr, Curve):
+        for number, point in enumerate(expr.points, 1):
+            yield from _needs(recipe, point, 0, f"{name}[point {number}]")
+    elif isinstance(expr, LetRef):
+        yield from _needs(recipe, recipe.lets[expr.name].value, 0, expr.name)
+
+
+def _unique(names: list[str]) -> list[str]:
+    seen: dict[str, int] = {}
+    unique = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        unique.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return unique
+
+
+# ---- the walk ---------------------------------------------------------------
+
+Look = Callable[[Slot], Value]
+
+
+def walk_of(space: RouteSpace, values: Sequence[Value]) -> tuple[Step, ...]:
+    """The steps that these values walk."""
+    if len(values) != len(space.genes):
+        raise SpaceError(f"{len(space.genes)} genes and {len(values)} values")
+    look = dict(zip(space.slots, values, strict=True)).__getitem__
+    if space.route.pool:
+        return tuple(_of_pool(space, look))
+    return tuple(_of_path(space, space.route.hops, look))
+
+
+def _of_path(space: RouteSpace, hops: tuple[Hop, ...], look: Look) -> list[Step]:
+    steps: list[Step] = []
+    for hop in hops:
+        if hop.maybe and not look(maybe_slot(hop)):
+            continue
+        if hop.origin is not None:
+            once = [Step(layer) for layer in space.road.layers[hop.span.start]]
+        else:
+            once = _of_path(space, hop.hops, look)
+        times = 1 if hop.repeat is None else int(_number(space, hop.repeat, 0, 0.0, look))
+        scale = 1.0 if hop.scale is None else _number(space, hop.scale, 0, 0.0, look)
+        if once:
+            once[0] = replace(once[0], scale=once[0].scale * scale)
+        if len(steps) + len(once) * max(times, 0) > LONGEST:
+            raise SpaceError(f"a walk of `{space.target}` has more than {LONGEST} steps")
+        steps += once * max(times, 0)
+    return steps
+
+
+def _of_pool(space: RouteSpace, look: Look) -> Iterator[Step]:
+    places, route = space.road.places, space.route
+    walk, scale = route.setting("walk"), route.setting("scale")
+    taken = groups_of_places(walk.per if walk else None, places)
+    scales = groups_of_places(scale.per if scale else None, places)
+    for number, place in enumerate(places):
+        depth = number / max(len(places) - 1, 1)
+        if walk is None or _number(space, walk.value, taken[number][0], depth, look):
+            factor = 1.0
+            if scale is not None:
+                factor = _number(space, scale.value, scales[number][0], depth, look)
+            yield Step(place.layer, factor)
+
+
+def _number(space: RouteSpace, expr: Expr, group: int, depth: float, look: Look) -> float:
+    """What a value is, for a group of slots and at a share of the whole pool."""
+    if isinstance(expr, Const):
+        return _plain(expr.value)
+    if isinstance(expr, Draw):
+        return _plain(look(Slot(expr.span.start, SHARED, group)))
+    if isinstance(expr, Series):
+        return _number(space, expr.items[group], 0, depth, look)
+    if isinstance(expr, Curve):
+        return between([_number(space, p, 0, depth, look) for p in expr.points], depth)
+    if isinstance(expr, LetRef):
+        return _number(space, space.recipe.lets[expr.name].value, 0, depth, look)
+    if isinstance(expr, Operation):
+        left = _number(space, expr.left, group, depth, look)
+        right = _number(space, expr.right, group, depth, look)
+        result = calculate(expr.operator, left, right)
+        if result is not None:
+            return result
+    what = expr.text if isinstance(expr, Word) else "this"
+    raise SpaceError(f"{what} is no number")
+
+
+def _plain(value: Value) -> float:
+    if isinstance(value, str):
+        raise SpaceError(f"{value} is no number")
+    return float(value)
