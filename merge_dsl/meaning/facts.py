@@ -6,6 +6,7 @@ field is None where nothing says; no rule may take None for a mistake.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -18,6 +19,7 @@ from merge_dsl.meaning.headers import BYTES, HeaderError, TensorEntry, read_chec
 from merge_dsl.space.candidate import Place
 
 TABLE = Path(__file__).with_name("known_models.json")
+TALLEST = 10_000  # layers; a config that says more is not believed, for each is gone through
 SCALED = re.compile(r"\.(ls_?[12]\.gamma|lambda_?[12]|layer_scale[12]\.lambda1)$")
 TOWERS = re.compile(r"(clip|siglip\d?|dinov\d)(_vision_model)?|.*_vision(_model)?")
 
@@ -99,6 +101,9 @@ def read_facts(folder: Path) -> Facts:
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
         return Facts("adapter", sees=True, difference=True)  # its base says what parts it has
     facts = _of_config(_config(folder))
+    for height in (facts.layers, facts.vision_layers):
+        if height is not None and height > TALLEST:
+            raise FactsError(f"config.json of {folder} says more than {TALLEST} layers")
     try:
         entries = read_checkpoint(folder)
     except HeaderError as error:
@@ -191,10 +196,18 @@ def _of_config(config: dict[str, Any]) -> Facts:
         heads=heads,
         kv_heads=_whole(text, "num_key_value_heads") or heads,
         vocab=_whole(text, "vocab_size"),
-        rope_theta=float(theta) if isinstance(theta, int | float) else None,
+        rope_theta=_finite(theta),
         tied=tied if isinstance(tied, bool) else None,
         image_token=_whole(config, "image_token_id", "image_token_index"),
     )
+
+
+def _finite(value: object) -> float | None:
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _whole(table: Mapping[str, Any], *names: str) -> int | None:

@@ -4,6 +4,7 @@ In: value nodes of the tree. Out: plain values, or None where a node is of anoth
 `merge_dsl/rules/kinds.py` says so.
 """
 
+import math
 from collections.abc import Sequence
 
 from merge_dsl.meaning import recipe as r
@@ -65,7 +66,7 @@ def _rows(node: tree.Value) -> tuple[int, int] | None:
 
 def size_of(node: tree.Value | None) -> int | None:
     """`4GiB` in bytes."""
-    if isinstance(node, tree.Quantity) and node.unit in BYTES:
+    if isinstance(node, tree.Quantity) and node.unit in BYTES and math.isfinite(node.amount):
         return round(node.amount * BYTES[node.unit])
     return None
 

@@ -118,8 +118,10 @@ class Draft:
         if opens and net == 0:
             net = 1
             self._swallow_brace(line)
-        if net < 0:
-            self.replace(line, "}" * -net)
+        if net < 0 and (depth == 0 or line in self.stubbed):
+            self.drop(line, line)  # it closes nothing; kept, it would be found for ever
+        elif net < 0:
+            self.replace(line, "}" * min(-net, depth))
         elif net == 0:
             self.drop(line, line)
         elif line in self.stubbed or net > 1:

@@ -1,40 +1,17 @@
 """What to say about a syntax error.
 
-In: what the parser could have read on, and what it found. Out: code, sentence, help, fix. The tests
-hold that every set of expected tokens yields a sentence without the name of a terminal.
+In: what the parser could have read on, and what it found. Out: code, sentence, help, fix. What could
+have stood there is put into words by `merge_dsl/text/wanted.py`.
 """
 
 from dataclasses import dataclass
 
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Span
+from merge_dsl.text.wanted import wanted
 from merge_dsl.text.words import listed, nearest
 
 DECLARATIONS = ("use", "let", "model", "data", "merge", "route", "search", "report", "write")
-SPOKEN = {
-    "NAME": "a name",
-    "NUMBER": "a number",
-    "STRING": "a text in quotes",
-    "QUANTITY": "a size or a time",
-    "COMPARE": "a comparison",
-    "EQUAL": "`=`",
-    "LBRACE": "`{`",
-    "RBRACE": "`}`",
-    "LPAR": "`(`",
-    "RPAR": "`)`",
-    "LSQB": "`[`",
-    "RSQB": "`]`",
-    "COMMA": "`,`",
-    "DOT": "`.`",
-    "VBAR": "`|`",
-    "PLUS": "`+`",
-    "MINUS": "`-`",
-    "STAR": "`*`",
-    "SLASH": "`/`",
-    "SEMICOLON": "`;`",
-    "_NL": "the end of the line",
-    "$END": "the end of the file",
-}
 LINE_WORDS = (
     "keep",
     "base",
@@ -48,9 +25,6 @@ LINE_WORDS = (
     "pool",
     "path",
 )
-VALUE = {"NUMBER", "FLAG", "CHOICE"}  # together they mean: any value may stand here
-OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH"}
-ENDS = {"_NL", "SEMICOLON", "$END"}
 
 
 @dataclass(frozen=True)
@@ -69,9 +43,9 @@ class Trouble:
 def describe(trouble: Trouble, terminals: dict[str, str]) -> Diagnostic:
     """The diagnostic of an error. `terminals` maps a terminal to its text, where it has one."""
     if trouble.kind in ("_NL", "$END"):
-        return _ends_early(trouble, terminals)
+        return _ends_early(trouble)
     if not trouble.kind:
-        return _no_token(trouble, terminals)
+        return _no_token(trouble)
     special = _special(trouble)
     if special is not None:
         return special
@@ -82,7 +56,7 @@ def describe(trouble: Trouble, terminals: dict[str, str]) -> Diagnostic:
         )
     words = {terminals[t] for t in trouble.expected if t in terminals and terminals[t].isalpha()}
     close = nearest(trouble.found, words)
-    wanted = f"`{close}`" if close else _wanted(trouble.expected, terminals)
+    wanted = f"`{close}`" if close else _wanted(trouble.expected)
     after = f" after `{trouble.before}`" if trouble.before else ""
     message = f"expected {wanted}{after}, found `{trouble.found}`"
     fix = Fix(trouble.span, close) if close else None
@@ -95,11 +69,11 @@ def never_closed(opener: str, line: int, span: Span, sign: str = "}") -> Diagnos
     return finding("S003", span, f"`{opener}` on line {line} is never closed", help)
 
 
-def _ends_early(trouble: Trouble, terminals: dict[str, str]) -> Diagnostic:
+def _ends_early(trouble: Trouble) -> Diagnostic:
     what = "file" if trouble.kind == "$END" else "line"
     if trouble.expected & {"RECIPE"}:
         return _no_header(trouble)
-    missing = _wanted(trouble.expected, terminals)
+    missing = _wanted(trouble.expected)
     where = (
         f"the {what} ends after `{trouble.before}`" if trouble.before else f"the {what} ends here"
     )
@@ -111,7 +85,7 @@ def _ends_early(trouble: Trouble, terminals: dict[str, str]) -> Diagnostic:
     return finding("S002", trouble.span, f"{where}; {missing} is missing", help)
 
 
-def _no_token(trouble: Trouble, terminals: dict[str, str]) -> Diagnostic:
+def _no_token(trouble: Trouble) -> Diagnostic:
     character = trouble.found[:1]
     if character == '"':
         message = "this text in quotes is not closed on its line"
@@ -129,7 +103,7 @@ def _no_token(trouble: Trouble, terminals: dict[str, str]) -> Diagnostic:
         message = f"`{character}` is a full-width digit"
         return finding("S004", trouble.span, message, "write the digits 0 to 9")
     shown = character if character.isprintable() else f"U+{ord(character or ' '):04X}"
-    message = f"expected {_wanted(trouble.expected, terminals)}, found `{shown}`"
+    message = f"expected {_wanted(trouble.expected)}, found `{shown}`"
     swaps = {"\u3000": "a space", "：": "`=`", ":": "`=`", "＝": "`=`", "、": "`,`", "，": "`,`"}
     help = f"write {swaps[character]}" if character in swaps else None
     return finding("S004", trouble.span, message, help)
@@ -179,21 +153,6 @@ def _spoken_words() -> list[str]:
     return [f"`{word}`" for word in DECLARATIONS]
 
 
-def _wanted(expected: frozenset[str], terminals: dict[str, str]) -> str:
-    """What could have stood here, in words, most telling first."""
-    left = set(expected)
-    if left >= VALUE:
-        return "a value"
-    if left & ENDS and len(left & ENDS) < len(left):
-        # Much may follow a whole line; that it could end is the thing to say.
-        left = left - OPERATORS - ENDS | {"_NL"} if len(left) > 4 else left - {"SEMICOLON", "$END"}
-    if {"NUMBER", "LPAR", "STRING"} <= left:
-        return "a value"
-    spoken = sorted({_speak(token, terminals) for token in left}, key=lambda s: (s[0] == "`", s))
-    return listed(spoken, "or") if spoken else "something else"
-
-
-def _speak(token: str, terminals: dict[str, str]) -> str:
-    if token in SPOKEN:
-        return SPOKEN[token]
-    return f"`{terminals[token]}`" if token in terminals else "a sign"
+def _wanted(expected: frozenset[str]) -> str:
+    """What could have stood here, in words."""
+    return wanted(expected) or "something else"

@@ -21,7 +21,7 @@ from merge_dsl.text.source import Source, Span
 from merge_dsl.text.tree import Tree
 
 MANY = 100  # errors after which a file is no recipe
-MOST = 150_000  # words and signs that are parsed; ten thousand lines have 60,000
+MOST = 150_000  # words, signs and line ends that are parsed; ten thousand lines have 60,000
 DEEPEST = 100  # brackets inside brackets
 BRACKET = re.compile(r'"[^"\n]*"|[(){}\[\]]')
 HEADER = re.compile(r"[ \t]*recipe[ \t]+[a-z]")
@@ -55,10 +55,10 @@ def _too_much(text: str) -> Diagnostic | None:
     """A text within the limit may still be a million signs, and each costs the parser its time."""
     if len(text) <= MOST:
         return None
-    count = sum(1 for _ in WORD.finditer(text))
+    count = text.count("\n") + sum(1 for _ in WORD.finditer(text))
     if count <= MOST:
         return None
-    message = f"this file has {count} words and signs; a recipe has a few hundred"
+    message = f"this file has {count} words, signs and lines; a recipe has a few hundred"
     return finding("S013", Span(0, 0), message, "is this a recipe?")
 
 

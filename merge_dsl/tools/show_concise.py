@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from merge_dsl.text.diagnostics import Diagnostic
 from merge_dsl.text.source import Source
+from merge_dsl.tools.width import printable
 
 
 def show_concise(source: Source, diagnostics: Sequence[Diagnostic]) -> str:
@@ -11,5 +12,6 @@ def show_concise(source: Source, diagnostics: Sequence[Diagnostic]) -> str:
     shown = []
     for diagnostic in diagnostics:
         line, column = source.line_column(diagnostic.span.start)
-        shown.append(f"{source.path}:{line}:{column}: {diagnostic.code} {diagnostic.message}")
+        found = f"{source.path}:{line}:{column}: {diagnostic.code} {diagnostic.message}"
+        shown.append(printable(found))
     return "\n".join(shown)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from merge_dsl.text.diagnostics import Diagnostic
 from merge_dsl.text.source import Source
+from merge_dsl.tools.width import printable
 
 LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
@@ -16,7 +17,7 @@ def show_github(source: Source, diagnostics: Sequence[Diagnostic]) -> str:
         level, title = LEVELS[diagnostic.severity], f"{diagnostic.code} {diagnostic.slug}"
         message = diagnostic.message + (f" ({diagnostic.help})" if diagnostic.help else "")
         place = f"file={_property(source.path)},line={line},col={column},title={_property(title)}"
-        shown.append(f"::{level} {place}::{_data(message)}")
+        shown.append(printable(f"::{level} {place}::{_data(message)}"))
     return "\n".join(shown)
 
 

@@ -5,7 +5,7 @@ from functools import cache
 
 from merge_dsl.text.diagnostics import Diagnostic
 from merge_dsl.text.source import Source
-from merge_dsl.tools.width import width
+from merge_dsl.tools.width import printable, width
 
 LONGEST = 200  # characters of a line that are shown
 
@@ -22,7 +22,7 @@ def _show(source: Source, diagnostic: Diagnostic, line_of: Callable[[int], str])
     head = f"{source.path}:{line}:{column}: {diagnostic.code}{kind} {diagnostic.message}"
     text = line_of(line)
     gutter = " " * len(str(line))
-    shown = [head]
+    shown = [printable(head)]
     if text[:LONGEST].strip() or len(text) > LONGEST:
         text, start = _around(text, column - 1)
         length = min(diagnostic.span.end - diagnostic.span.start, max(len(text) - start, 1))
@@ -31,11 +31,11 @@ def _show(source: Source, diagnostic: Diagnostic, line_of: Callable[[int], str])
         carets = "^" * max(width(text[start : start + length]), 1)
         shown += [
             f"{gutter} |",
-            f"{line} | {_printable(text)}",
+            f"{line} | {printable(text)}",
             f"{gutter} | {before}{carets}",
         ]
     if diagnostic.help:
-        shown.append(f"{gutter} = help: {diagnostic.help}")
+        shown.append(f"{gutter} = help: {printable(diagnostic.help)}")
     return "\n".join(shown)
 
 
@@ -47,7 +47,3 @@ def _around(text: str, start: int) -> tuple[str, int]:
     before = "…" if first else ""
     after = "…" if first + LONGEST < len(text) else ""
     return before + text[first : first + LONGEST] + after, start - first + len(before)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
