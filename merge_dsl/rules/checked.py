@@ -1,13 +1,14 @@
 """What a rule is given, and what several rules ask of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from merge_dsl.meaning.depth import Depth
-from merge_dsl.meaning.recipe import Assignment, BlendLine, Merge, Recipe
+from merge_dsl.meaning.recipe import Assignment, BlendLine, Merge, Recipe, Route
 from merge_dsl.meaning.values import Draw, draws
-from merge_dsl.space.resolve import assignments_of
-from merge_dsl.space.road import every_hop
+from merge_dsl.space.lengths import Lengths
+from merge_dsl.space.resolve import Frame, assignments_of, frame_of
+from merge_dsl.space.road import Road, every_hop
 from merge_dsl.text.source import Source, Span
 
 
@@ -18,6 +19,16 @@ class Checked:
     source: Source
     recipe: Recipe
     depth: Depth = Depth.FACTS
+    frames: dict[str, Frame] = field(default_factory=dict, compare=False, repr=False)
+    roads: list[tuple[Route, Road, Lengths]] = field(
+        default_factory=list, compare=False, repr=False
+    )
+
+    def frame(self, merge: Merge) -> Frame:
+        """A merge laid out: once, however many rules ask."""
+        if merge.name not in self.frames:
+            self.frames[merge.name] = frame_of(self.recipe, merge)
+        return self.frames[merge.name]
 
     def line(self, span: Span) -> int:
         """The number of the line on which something stands."""

@@ -8,7 +8,7 @@ from merge_dsl.meaning.parts import STACKS, PartRef, leaves
 from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Per
 from merge_dsl.rules.checked import Checked, blends
 from merge_dsl.space.layout import origins_of
-from merge_dsl.space.resolve import assignments_of, frame_of
+from merge_dsl.space.resolve import assignments_of
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Span
 
@@ -116,7 +116,7 @@ def _past_end(
 def groups(checked: Checked) -> Iterator[Diagnostic]:
     """M403: groups that do not come out even."""
     for merge in checked.recipe.merges.values():
-        frame = frame_of(checked.recipe, merge)
+        frame = checked.frame(merge)
         lines: list[tuple[Per | None, int]] = [
             (a.per, a.span.start)
             for line in merge.lines

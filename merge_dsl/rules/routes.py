@@ -189,8 +189,8 @@ def walked_again(checked: Checked) -> Iterator[Diagnostic]:
 
 def _known(checked: Checked) -> list[tuple[Route, Road, Lengths]]:
     """The routes that are laid out, with their lengths; the others have no road to judge."""
-    found = []
-    for route in checked.recipe.routes.values():
+    found = checked.roads
+    for route in checked.recipe.routes.values() if not found else ():
         if bool(route.paths) == bool(route.pool):
             continue
         try:

@@ -7,7 +7,7 @@ from merge_dsl.meaning.recipe import Assignment, BlendLine, Let
 from merge_dsl.meaning.values import Draw, Series
 from merge_dsl.rules.checked import Checked, all_draws
 from merge_dsl.space.estimate import trials_of
-from merge_dsl.space.resolve import SpaceError, assignments_of, frame_of
+from merge_dsl.space.resolve import SpaceError, assignments_of
 from merge_dsl.space.routes import space_of
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.words import counted
@@ -70,7 +70,7 @@ def lists(checked: Checked) -> Iterator[Diagnostic]:
     """K208: a list has one value for each group."""
     recipe = checked.recipe
     for merge in recipe.merges.values():
-        frame = frame_of(recipe, merge)
+        frame = checked.frame(merge)
         if not frame.layout.counts:
             continue
         lines: list[Assignment | Let] = [*recipe.lets.values()]
@@ -93,7 +93,9 @@ def searches(checked: Checked) -> Iterator[Diagnostic]:
         if search.target not in (*checked.recipe.merges, *checked.recipe.routes):
             continue
         try:
-            space = space_of(checked.recipe, search.target)
+            merge = checked.recipe.merges.get(search.target)
+            frame = checked.frame(merge) if merge is not None else None
+            space = space_of(checked.recipe, search.target, frame)
         except SpaceError:
             continue  # nobody knows how many layers there are
         size = len(space.genes)

@@ -6,8 +6,7 @@ from merge_dsl.meaning.methods import METHODS
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Recipe, When
 from merge_dsl.meaning.values import Const, Draw, Expr, LetRef, draws
 from merge_dsl.rules.checked import Checked, assignments, blends
-from merge_dsl.space.layout import layout_of
-from merge_dsl.space.resolve import SHARED, Frame, deciding, frame_of, lets_of
+from merge_dsl.space.resolve import SHARED, Frame, deciding, lets_of
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import quoted
@@ -55,7 +54,7 @@ def scales(checked: Checked) -> Iterator[Diagnostic]:
         normal = all("normalize" in method.settings for method in known)
         if not line.takes or not normal or len(known) != len(line.methods):
             continue
-        frame = frame_of(checked.recipe, merge)
+        frame = checked.frame(merge)
         units = frame.layout.won[number]
         free = next((f for unit in units if (f := _free(frame, line, unit))), None)
         if free is not None:
@@ -95,7 +94,8 @@ def _alone(recipe: Recipe, value: Expr) -> bool:
 def covered(checked: Checked) -> Iterator[Diagnostic]:
     """X310: a line that a later one covers whole."""
     for merge in checked.recipe.merges.values():
-        layout = layout_of(checked.recipe, merge)
+        frame = checked.frame(merge)
+        layout = frame.layout
         for number, line in enumerate(merge.lines):
             if not layout.declared[number] or layout.won[number]:
                 continue
@@ -103,7 +103,6 @@ def covered(checked: Checked) -> Iterator[Diagnostic]:
             later = (n for n, won in enumerate(layout.won) if n != number and lost & set(won))
             other = merge.lines[next(later)]
             yield _dead(checked, line.span, other.span, "every part that")
-        frame = frame_of(checked.recipe, merge)
         for _, line in frame.blends:
             for base in line.bases[:-1]:
                 yield _dead(checked, base.span, line.bases[-1].span, "")

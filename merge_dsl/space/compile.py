@@ -51,11 +51,14 @@ class Found:
     part: str  # of the blend, where a name alone is ambiguous
 
 
-def compile_space(recipe: Recipe, target: str) -> Space:
-    """The space of a merge. Raises SpaceError for an unknown target or an unknown layer count."""
+def compile_space(recipe: Recipe, target: str, frame: Frame | None = None) -> Space:
+    """The space of a merge. Raises SpaceError for an unknown target or an unknown layer count.
+
+    `frame` is the merge laid out, where the caller has it.
+    """
     if target not in recipe.merges:
         raise SpaceError(f"there is no merge `{target}` in this recipe")
-    frame = frame_of(recipe, recipe.merges[target])
+    frame = frame or frame_of(recipe, recipe.merges[target])
     for line in frame.merge.lines:
         _must_be_known(frame, line)
     found: dict[Slot, Found] = {}

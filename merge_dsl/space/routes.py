@@ -26,7 +26,7 @@ from merge_dsl.meaning.values import (
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import Space, compile_space, gene_of
 from merge_dsl.space.genes import Gene
-from merge_dsl.space.resolve import SHARED, Slot, SpaceError
+from merge_dsl.space.resolve import SHARED, Frame, Slot, SpaceError
 from merge_dsl.space.road import Layer, Road, groups_of_places, road_of
 
 LONGEST = 100_000  # steps of one walk
@@ -52,11 +52,11 @@ class Step:
     scale: float = 1.0
 
 
-def space_of(recipe: Recipe, target: str) -> Space | RouteSpace:
-    """The space of a merge or of a route. Raises SpaceError."""
+def space_of(recipe: Recipe, target: str, frame: Frame | None = None) -> Space | RouteSpace:
+    """The space of a merge or of a route. Raises SpaceError. `frame`, if the merge is laid out."""
     if target in recipe.routes:
         return compile_route(recipe, target)
-    return compile_space(recipe, target)
+    return compile_space(recipe, target, frame)
 
 
 def compile_route(recipe: Recipe, target: str) -> RouteSpace:
