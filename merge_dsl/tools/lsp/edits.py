@@ -6,7 +6,7 @@ In: a document. Out: `Change`s, spans and their new text. Nothing is written; th
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from merge_dsl.text.diagnostics import Diagnostic
+from merge_dsl.text.diagnostics import Diagnostic, is_error
 from merge_dsl.text.format import FormatterError, format_text
 from merge_dsl.text.source import Span
 from merge_dsl.tools.fixing import mend
@@ -72,6 +72,8 @@ def fix_all(document: Document) -> Change | None:
 def formatted(document: Document) -> Change | None:
     """The house layout; None where nothing changes or the text does not parse."""
     text = document.source.text
+    if any(found.code.startswith("S") and is_error(found) for found in document.diagnostics):
+        return None  # the formatter takes only what parses
     try:
         better = format_text(text)
     except (FormatterError, RecursionError):

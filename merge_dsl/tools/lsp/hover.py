@@ -10,7 +10,7 @@ from merge_dsl.meaning.facts import Facts
 from merge_dsl.text.diagnostics import Diagnostic
 from merge_dsl.text.source import Span
 from merge_dsl.tools.lsp import signatures
-from merge_dsl.tools.lsp.cursor import Cursor, cursor_at
+from merge_dsl.tools.lsp.cursor import DECLARATIONS, Cursor, cursor_at
 from merge_dsl.tools.lsp.document import Document
 from merge_dsl.tools.lsp.keywords import KEYWORDS
 from merge_dsl.tools.lsp.names import Named
@@ -18,6 +18,7 @@ from merge_dsl.tools.rule_pages import PageError, page_path
 
 PATH = re.compile(r"[\w.]*\Z")
 AFTER = re.compile(r"\s*=(?!=)")
+NAMING = (*DECLARATIONS, "take", "base", "begin", "end", "pool", "from", "as", "on", "when")
 INFO = re.compile(r"^```(\w+)[^\n`]*$", re.MULTILINE)
 
 
@@ -72,7 +73,9 @@ def _word(document: Document, cursor: Cursor, offset: int) -> str | None:
         about = look(word)
         if about is not None:
             return about
-    return f"**{word}**: {KEYWORDS[word]}" if word in KEYWORDS else None
+    if word not in KEYWORDS or cursor.last in NAMING:
+        return None
+    return f"**{word}**: {KEYWORDS[word]}"
 
 
 def named_at(document: Document, cursor: Cursor) -> Named | None:

@@ -37,7 +37,8 @@ class Server(LanguageServer):
         reading = self.readings.get(uri)
         if reading is not None and reading[:2] == (held.version, held.source):
             return reading[2]
-        encoding = getattr(self.workspace.position_encoding, "value", "utf-16")
+        agreed = self.workspace.position_encoding
+        encoding = getattr(agreed, "value", agreed) or "utf-16"
         document = read(uris.to_fs_path(uri) or "untitled.merge", held.source, str(encoding))
         self.readings[uri] = (held.version, held.source, document)
         return document
