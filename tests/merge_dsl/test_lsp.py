@@ -345,7 +345,18 @@ def test_document_symbols(editor: Editor) -> None:
     found = editor.wait(editor.client.text_document_document_symbol_async(params)) or []
     symbols = [s for s in found if isinstance(s, types.DocumentSymbol)]
     names = [s.name for s in symbols]
-    assert names == ["test", "base", "eyes", "tongue", "dev", "held", "student", "student", "student", "model"]
+    assert names == [
+        "test",
+        "base",
+        "eyes",
+        "tongue",
+        "dev",
+        "held",
+        "student",
+        "student",
+        "student",
+        "model",
+    ]
     blend = symbols[6]
     assert [c.name for c in blend.children or []][1] == "language.layers by task_arithmetic"
     assert cut(text, blend.selection_range) == "student"
