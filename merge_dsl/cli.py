@@ -122,6 +122,9 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="turn a recipe into a mergekit configuration")
     export.add_argument("recipe", metavar="RECIPE")
     export.add_argument("-o", "--out", metavar="OUT.yml", help="where to write it; else to stdout")
+
+    server = commands.add_parser("lsp", help="serve editors, over stdin and stdout")
+    server.add_argument("--stdio", action="store_true", help="as some editors say; it is always so")
     return top
 
 

@@ -52,6 +52,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("LBRACE $END", "the end of the line, or `{`"),
     ("LBRACE", "`{`"),
     ("COMMA SEMICOLON", "the end of the line, or `,`"),
+    ("__ANON_1", "`..` and the other end of the range"),
     ("PLUS SEMICOLON", "the end of the line"),
     ("NAME RBRACE", "a setting or `}`"),
     ("NAME", "a name"),

@@ -1,7 +1,7 @@
 """The English VLM: a LLaVA of the world's tower and base, and its last stage, English answers.
 
 In: tower, base, drawings, lessons. Out: `LlavaForConditionalGeneration`. First it learns to read
-pictures (`reading.py`); then the layers behind those that read are tuned on English answers to
+pictures and to name them (`reading.py`); then the layers behind those that read are tuned on English answers to
 questions in either language, as LLaVA's were, until the model has no Japanese left.
 """
 

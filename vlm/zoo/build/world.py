@@ -1,8 +1,9 @@
 """Builds the embedded world from nothing: `python -m vlm.zoo.build --out FOLDER`.
 
 The steps, in their order, each from a seed of its own: drawings and tasks, tokenizer, base language
-model, tower, the English VLM in two stages, the Japanese language model. On one machine the same seeds give the same
-bytes: one torch thread, because sums of floats depend on their order.
+model, tower, the English VLM in three stages (it reads, it names, it answers in English), the Japanese
+language model. On one machine the same seeds give the same bytes: one torch thread, because sums of
+floats depend on their order.
 """
 
 import argparse
@@ -95,7 +96,7 @@ def build(out: Path, work: Path) -> None:
 
     def english_model() -> LlavaForConditionalGeneration:
         teacher, last = lessons.english_eyes(facts), slice(READERS, None)
-        settings: dict[str, Any] = {"steps": 300, "peak": 6e-4, "seed": 17, "layers": last}
+        settings: dict[str, Any] = {"steps": 1000, "peak": 6e-4, "seed": 17, "layers": last}
         return teach_pictures(naming, tokenizer, teacher, album(naming), **settings)
 
     base = made(work / "base", LlamaForCausalLM, base_model)

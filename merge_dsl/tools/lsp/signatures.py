@@ -1,0 +1,142 @@
+"""Methods, metrics, engines, settings and parts, as an editor shows them.
+
+In: a name, and where it stands. Out: Markdown, or the settings that may be written there.
+"""
+
+from collections.abc import Iterable
+
+from merge_dsl.meaning import engines
+from merge_dsl.meaning.engines import ENGINES, Option
+from merge_dsl.meaning.methods import METHODS, Setting
+from merge_dsl.meaning.metrics import METRICS
+from merge_dsl.meaning.parts import SHORT, TREE
+from merge_dsl.tools.lsp.cursor import Cursor
+
+BLOCKS: dict[str, dict[str, Option]] = {
+    "model": engines.MODEL,
+    "data": engines.DATA,
+    "write": engines.WRITE,
+    "search": engines.SEARCH,
+}
+SEED = "`seed`: whole number; the same seed draws the same masks"
+KEPT = "read and checked; this version cannot run it yet"
+
+
+def method(name: str) -> str | None:
+    """The signature of a merge method."""
+    found = METHODS.get(name)
+    if found is None:
+        return f"`{name}`: {KEPT}" if name in engines.PLANNED_METHODS else None
+    head = f"{name}(seed)" if found.random else name
+    lines = [f"**{head}**: {found.about}", f"base: {found.base}"]
+    return "\n\n".join(lines) + _bullets(setting(n, s) for n, s in found.settings.items())
+
+
+def metric(name: str) -> str | None:
+    """The signature of a metric."""
+    found = METRICS.get(name)
+    if found is None:
+        return f"`{name}`: {KEPT}" if name in engines.PLANNED_METRICS else None
+    way = "higher is better" if found.higher_is_better else "lower is better"
+    reads = "generated answers" if found.reads == "answer" else "the likelihood of references"
+    settings = (_words(name, words) for name, words in found.settings.items())
+    return f"**{name}**: {found.about}\n\nreads {reads}; {way}" + _bullets(settings)
+
+
+def engine(name: str) -> str | None:
+    """The signature of a search engine."""
+    if name not in ENGINES:
+        return None
+    later = f": {KEPT}" if name in engines.PLANNED_ENGINES else ""
+    return f"**{name}**{later}" + _bullets(option(n, o) for n, o in ENGINES[name].items())
+
+
+def part(name: str) -> str | None:
+    """What a part stands for."""
+    whole = SHORT.get(name, name)
+    if whole not in TREE:
+        return None
+    leaves = ", ".join(f"`{leaf}`" for leaf in TREE[whole])
+    return f"**{name}**: a part of a model, {leaves}"
+
+
+def setting(name: str, of: Setting) -> str:
+    """One line about a setting of a method."""
+    kind = {"real": "number", "int": "whole number", "flag": "true or false"}[of.kind]
+    spoken = str(of.default).lower() if isinstance(of.default, bool) else of.default
+    default = "must be given" if of.default is None else f"default {spoken}"
+    where = "for each `take`" if of.scope == "ingredient" else "once for the blend"
+    return f"`{name}`: {kind}{_bounds(of.low, of.high)}, {default}, {where}; {of.about}"
+
+
+def option(name: str, of: Option) -> str:
+    """One line about a setting of a block or an engine."""
+    kind = " or ".join(f'"{word}"' for word in of.words) or {
+        "real": "number",
+        "int": "whole number",
+        "rows": "rows, as `0..199`",
+        "size": "size, as `4GiB`",
+        "budget": "limits, as `1000 trials or 48h`",
+    }.get(of.kind, of.kind)
+    return f"`{name}`: {kind}{_bounds(of.low, of.high)}; {of.about}"
+
+
+def settings_at(cursor: Cursor) -> dict[str, str]:
+    """The settings that may be named at a place, each with a line about it."""
+    called = _called(cursor)
+    if called is not None:
+        if called in METHODS:
+            return {"seed": SEED} if METHODS[called].random else {}
+        if called in METRICS:
+            return {n: _words(n, words) for n, words in METRICS[called].settings.items()}
+        return {n: option(n, o) for n, o in ENGINES.get(called, {}).items()}
+    if not cursor.heads or not cursor.heads[-1]:
+        return {}
+    first = cursor.heads[-1][0].text
+    if first in BLOCKS:
+        return {name: option(name, o) for name, o in BLOCKS[first].items()}
+    if first == "route":
+        return {name: f"`{name}`: {KEPT}" for name in engines.ROUTE}
+    inner = first in ("take", "each")
+    return {
+        name: setting(name, of)
+        for chosen in methods_at(cursor)
+        for name, of in METHODS[chosen].settings.items()
+        if not (inner and of.scope == "shared")
+    }
+
+
+def methods_at(cursor: Cursor) -> list[str]:
+    """The methods of the blend around a place."""
+    for head in reversed(cursor.heads):
+        texts = [word.text for word in head]
+        if "by" in texts:
+            return [text for text in texts[texts.index("by") :] if text in METHODS]
+    return []
+
+
+def _called(cursor: Cursor) -> str | None:
+    """The name before the bracket that is open at a place."""
+    depth = 0
+    for at in range(len(cursor.before) - 1, -1, -1):
+        text = cursor.before[at].text
+        depth += (text == ")") - (text == "(")
+        if depth < 0:
+            return cursor.before[at - 1].text if at else None
+    return None
+
+
+def _words(name: str, words: tuple[str, ...]) -> str:
+    return f"`{name}`: {', '.join(words)}; default {words[0]}"
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f" from {low:g}"
+    return f" up to {high:g}" if low is None else f" {low:g} to {high:g}"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n" + "".join(f"\n- {line}" for line in lines)
