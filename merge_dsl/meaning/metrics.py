@@ -46,4 +46,10 @@ METRICS: dict[str, Metric] = {
         "likelihood",
         about="mean over samples of the mean log-probability of a reference's tokens",
     ),
+    # Bounded, where the logarithm is not: pictures that no candidate reads do not drown the others.
+    "likelihood": Metric(
+        {},
+        "likelihood",
+        about="mean over samples of the probability of a reference's tokens (geometric mean)",
+    ),
 }
