@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from merge_dsl.text.draft import QUIET, without_comments
 from merge_dsl.text.outline import Block, Comment, Statement, Token, outline
+from merge_dsl.text.tables import machine
 
 WIDTH = 88
 STEP = "  "
@@ -48,23 +49,17 @@ def layout(text: str) -> str:
 
 def words(text: str) -> list[tuple[str, str]]:
     """What the parser reads, every end of a statement as one. Equal words are equal trees."""
-    from lark.exceptions import UnexpectedInput
-
-    from merge_dsl.text.grammar import parser
-
+    read: list[tuple[str, str]] = []
+    if machine().read(without_comments(text), read) is None:
+        raise FormatterError("the recipe does not parse")
     found: list[tuple[str, str]] = []
-    try:
-        reading = parser().parse_interactive(without_comments(text))
-        for token in reading.iter_parse():
-            if token.type not in ("_NL", "SEMICOLON"):
-                if token.type == "RBRACE" and found and found[-1] == END:
-                    found.pop()
-                found.append((token.type, str(token)))
-            elif found and found[-1] != END and found[-1][0] != "LBRACE":
-                found.append(END)
-        reading.feed_eof()
-    except UnexpectedInput as error:
-        raise FormatterError("the recipe does not parse") from error
+    for word in read:
+        if word[0] not in ("_NL", "SEMICOLON"):
+            if word[0] == "RBRACE" and found and found[-1] == END:
+                found.pop()
+            found.append(word)
+        elif found and found[-1] != END and found[-1][0] != "LBRACE":
+            found.append(END)
     return found[:-1] if found and found[-1] == END else found
 
 
