@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from merge_dsl.commands.common import FINDINGS, Mistake
+    from merge_dsl.commands.mistake import FINDINGS, Mistake
     from merge_dsl.space.resolve import SpaceError
 
     module = importlib.import_module(f"{COMMANDS}.{args.command}")

@@ -1,7 +1,6 @@
 """What a rule is given, and what several rules ask of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Merge, Recipe, Route
@@ -12,17 +11,13 @@ from merge_dsl.space.road import Road, every_hop
 from merge_dsl.text.source import Source, Span
 
 
-@dataclass(frozen=True)
 class Checked:
     """A recipe, which may be wrong, and its text. `depth` says what a rule may read beyond them."""
 
-    source: Source
-    recipe: Recipe
-    depth: Depth = Depth.FACTS
-    frames: dict[str, Frame] = field(default_factory=dict, compare=False, repr=False)
-    roads: list[tuple[Route, Road, Lengths]] = field(
-        default_factory=list, compare=False, repr=False
-    )
+    def __init__(self, source: Source, recipe: Recipe, depth: Depth = Depth.FACTS) -> None:
+        self.source, self.recipe, self.depth = source, recipe, depth
+        self.frames: dict[str, Frame] = {}
+        self.roads: list[tuple[Route, Road, Lengths]] = []
 
     def frame(self, merge: Merge) -> Frame:
         """A merge laid out: once, however many rules ask."""

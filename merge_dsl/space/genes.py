@@ -6,17 +6,15 @@ five significant digits, so that what a frozen recipe says reads back as exactly
 """
 
 import math
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from merge_dsl.space.candidate import Value
 
 Kind = Literal["real", "int", "choice", "flag"]
 
 
-@dataclass(frozen=True)
-class Gene:
+class Gene(NamedTuple):
     """`low` and `high` bound a real or an int; `options` are those of a choice or a flag."""
 
     name: str

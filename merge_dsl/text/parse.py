@@ -4,7 +4,7 @@ In: a `Source`. Out: `Parsed`: a tree when the text is clean, else diagnostics.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from merge_dsl.text.build import build_tree
 from merge_dsl.text.diagnostics import Diagnostic, finding, in_order
@@ -19,8 +19,7 @@ BRACKET = re.compile(r'"[^"\n]*"|[(){}\[\]]')
 WORD = re.compile(r'"[^"\n]*"|[\w.]*\w|->|\.\.|[<>]=|\S')
 
 
-@dataclass(frozen=True)
-class Parsed:
+class Parsed(NamedTuple):
     """What became of a text."""
 
     tree: Tree | None

@@ -6,10 +6,9 @@ longer of two beginnings wins, so `--ignore X --select X301` leaves X301. A mist
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from merge_dsl.text.codes import CODES
 from merge_dsl.text.diagnostics import Diagnostic, is_error
@@ -26,8 +25,7 @@ class ConfigError(Exception):
         self.what, self.way_out = what, way_out
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """`select` is None for everything. `per_file` maps a pattern to what is ignored there."""
 
     select: tuple[str, ...] | None = None
