@@ -1,6 +1,5 @@
 """V: whether the result can be shown a picture: its image token, and the template it is asked by."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +120,8 @@ def template_of(model: Model) -> str | None:
     if text is None:
         return None
     lines = [line.rstrip() for line in text.strip().splitlines()]
+    import hashlib  # two milliseconds that most recipes do not need
+
     return hashlib.blake2b(b"\n".join(lines), digest_size=8).hexdigest()
 
 

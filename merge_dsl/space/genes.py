@@ -6,7 +6,6 @@ five significant digits, so that what a frozen recipe says reads back as exactly
 """
 
 import math
-from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from merge_dsl.space.candidate import Value
@@ -105,6 +104,8 @@ def _steps(gene: Gene) -> int:
 
 
 def _on_grid(gene: Gene, index: int) -> Value:
+    from decimal import Decimal
+
     low, _ = bounds(gene)
     # Decimal, because 0.1 + 2 * 0.1 is 0.30000000000000004 in floats and no one writes that.
     value = float(Decimal(repr(low)) + index * Decimal(repr(gene.step or 1.0)))

@@ -68,7 +68,8 @@ class Machine:
         self.tables = tables
         self.kept = frozenset(tables.kept)
         ignored = "|".join(tables.patterns[name] for name in tables.ignored)
-        others = [f"(?P<{n}>{p})" for n, p in tables.patterns.items() if n not in tables.ignored]
+        apart = {*tables.ignored, *tables.soft.values()}  # a soft word is found as a NAME
+        others = [f"(?P<{n}>{p})" for n, p in tables.patterns.items() if n not in apart]
         # Whatever stands next. Nearly always the parser wants it, and need not look again.
         self.scan = re.compile(f"(?:{ignored})*(?:{'|'.join(others)})?").match
 

@@ -15,6 +15,8 @@ from merge_dsl.text.diagnostics import Diagnostic, is_error
 from merge_dsl.text.words import nearest, quoted
 
 KEYS = ("select", "ignore", "per-file-ignores")
+# A table that may hold `[tool.awase.lint]`: `[tool]` itself, or one that begins with `tool.awase`.
+OURS = re.compile(rb"""^\s*\[+\s*["']?tool["']?\s*(\]|\.\s*["']?awase\b)""", re.MULTILINE)
 
 
 class ConfigError(Exception):
@@ -88,7 +90,7 @@ def configured(folder: Path) -> Selection:
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
         # Reading TOML costs as much as parsing a recipe; most projects say nothing of awase.
-        if re.search(rb"^\s*\[+\s*[\"']?tool[\"']?", data, re.MULTILINE) and b"awase" in data:
+        if b"awase" in data and OURS.search(data):
             selection = _from_toml(path, data)
             if selection is not None:
                 return selection
