@@ -156,16 +156,16 @@ def _broken(statement: Statement, indent: str) -> list[str]:
     if statement.has_inner_comment:
         return _around_comments(statement, indent)
     tokens = [token for token in statement.tokens if isinstance(token, Token)]
-    flat = indent + spaced(tokens)
-    room = WIDTH - (2 if statement.block is not None else 0)
-    if len(flat) <= room and not _is_chain(statement):
-        return [flat]
+    if not _is_chain(statement):
+        flat = indent + spaced(tokens)
+        if len(flat) <= WIDTH - (2 if statement.block is not None else 0):
+            return [flat]
     for sign in ("->", "|"):
         lines = _split(tokens, sign)
         if len(lines) > 1:
             first, *others = map(spaced, lines)
             return [indent + first, *(indent + STEP + line for line in others)]
-    return _filled(tokens, indent) or [flat]
+    return _filled(tokens, indent) or [indent + spaced(tokens)]
 
 
 def _split(tokens: list[Token], sign: str) -> list[list[Token]]:
@@ -251,16 +251,16 @@ def _around_comments(statement: Statement, indent: str) -> list[str]:
 
 def spaced(tokens: list[Token]) -> str:
     """Tokens with the spaces that belong between them."""
-    text = ""
+    parts: list[str] = []
     before: Token | None = None
     tight = False  # behind a sign that belongs to the number after it
     for token in tokens:
         if before is not None and not tight and _apart(before, token):
-            text += " "
-        text += token.text
+            parts.append(" ")
+        parts.append(token.text)
         tight = token.text == "-" and _is_sign_of_number(before)
         before = token
-    return text
+    return "".join(parts)
 
 
 def _apart(before: Token, token: Token) -> bool:
