@@ -11,11 +11,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TypeAlias
 
 COMMANDS = "merge_dsl.commands"
 READING = ("lint", "fmt")  # commands that read texts, and run nothing
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Add = Callable[..., argparse.ArgumentParser]  # `add_parser`: takes a name and its help
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,14 +75,14 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="store_true", help="print the version")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for name, add in ARGUMENTS.items():
+    for name, arguments_of in ARGUMENTS.items():
         if command in (None, name):
-            add(commands)
+            arguments_of(commands.add_parser)
     return top
 
 
-def _lint(commands: Commands) -> None:
-    lint = commands.add_parser("lint", help="say what is wrong with recipes")
+def _lint(add: Add) -> None:
+    lint = add("lint", help="say what is wrong with recipes")
     lint.add_argument("paths", nargs="+", metavar="PATH", help="recipes, folders, or - for stdin")
     forms = ["text", "concise", "json", "github", "sarif"]
     lint.add_argument("--format", choices=forms, default="text")
@@ -97,21 +96,21 @@ def _lint(commands: Commands) -> None:
     depth.add_argument("--deep", action="store_true", help="read rows of data too")
 
 
-def _explain(commands: Commands) -> None:
-    explain = commands.add_parser("explain", help="print the page of a rule")
+def _explain(add: Add) -> None:
+    explain = add("explain", help="print the page of a rule")
     explain.add_argument("code", nargs="?", metavar="CODE", help="without it: list all rules")
     explain.add_argument("--all", action="store_true", help="list all rules")
 
 
-def _fmt(commands: Commands) -> None:
-    fmt = commands.add_parser("fmt", help="lay recipes out in the house style")
+def _fmt(add: Add) -> None:
+    fmt = add("fmt", help="lay recipes out in the house style")
     fmt.add_argument("paths", nargs="+", metavar="PATH", help="recipes, folders of them, or -")
     fmt.add_argument("--check", action="store_true", help="only say which would change")
     fmt.add_argument("--diff", action="store_true", help="only show what would change")
 
 
-def _plan(commands: Commands) -> None:
-    plan = commands.add_parser("plan", help="show the space of a recipe and what a search costs")
+def _plan(add: Add) -> None:
+    plan = add("plan", help="show the space of a recipe and what a search costs")
     plan.add_argument("recipe", metavar="RECIPE")
     plan.add_argument("--format", choices=["text", "json"], default="text")
     pace = plan.add_mutually_exclusive_group()
@@ -121,21 +120,21 @@ def _plan(commands: Commands) -> None:
     pace.add_argument("--run", metavar="DIR", help="the same, from the trials of this run")
 
 
-def _show(commands: Commands) -> None:
-    show = commands.add_parser("show", help="print a recipe with every default spelled out")
+def _show(add: Add) -> None:
+    show = add("show", help="print a recipe with every default spelled out")
     show.add_argument("recipe", metavar="RECIPE")
     show.add_argument("--format", choices=["text", "json"], default="text")
 
 
-def _lock(commands: Commands) -> None:
-    lock = commands.add_parser("lock", help="write down which models and data a recipe stands on")
+def _lock(add: Add) -> None:
+    lock = add("lock", help="write down which models and data a recipe stands on")
     lock.add_argument("recipe", metavar="RECIPE")
     lock.add_argument("--check", action="store_true", help="only say what differs from the lock")
     lock.add_argument("--full", action="store_true", help="hash large weights whole, not by header")
 
 
-def _freeze(commands: Commands) -> None:
-    freeze = commands.add_parser("freeze", help="fill the holes of a recipe")
+def _freeze(add: Add) -> None:
+    freeze = add("freeze", help="fill the holes of a recipe")
     freeze.add_argument("recipe", metavar="RECIPE")
     filled = freeze.add_mutually_exclusive_group(required=True)
     filled.add_argument("--values", metavar="FILE", help="JSON: values by gene, or a list")
@@ -143,8 +142,8 @@ def _freeze(commands: Commands) -> None:
     freeze.add_argument("-o", "--out", metavar="OUT", help="where to write it; else to stdout")
 
 
-def _evolve(commands: Commands) -> None:
-    evolve = commands.add_parser("evolve", help="run a recipe, or continue its run")
+def _evolve(add: Add) -> None:
+    evolve = add("evolve", help="run a recipe, or continue its run")
     evolve.add_argument("recipe", metavar="RECIPE")
     evolve.add_argument("--run", metavar="DIR", help="default: runs/<name of the recipe>")
     evolve.add_argument("--seed", type=_from(0), metavar="N", help="instead of the recipe's seed")
@@ -152,30 +151,30 @@ def _evolve(commands: Commands) -> None:
     evolve.add_argument("--quiet", action="store_true", help="print the result only")
 
 
-def _merge(commands: Commands) -> None:
-    merge = commands.add_parser("merge", help="build a recipe without holes")
+def _merge(add: Add) -> None:
+    merge = add("merge", help="build a recipe without holes")
     merge.add_argument("recipe", metavar="RECIPE")
     merge.add_argument("--out", metavar="DIR", help="instead of where the recipe's `write` says")
 
 
-def _import(commands: Commands) -> None:
-    into = commands.add_parser("import", help="turn a mergekit configuration into a recipe")
+def _import(add: Add) -> None:
+    into = add("import", help="turn a mergekit configuration into a recipe")
     into.add_argument("file", metavar="FILE.yml")
     into.add_argument("-o", "--out", metavar="OUT.merge", help="where to write it; else to stdout")
 
 
-def _export(commands: Commands) -> None:
-    export = commands.add_parser("export", help="turn a recipe into a mergekit configuration")
+def _export(add: Add) -> None:
+    export = add("export", help="turn a recipe into a mergekit configuration")
     export.add_argument("recipe", metavar="RECIPE")
     export.add_argument("-o", "--out", metavar="OUT.yml", help="where to write it; else to stdout")
 
 
-def _lsp(commands: Commands) -> None:
-    server = commands.add_parser("lsp", help="serve editors, over stdin and stdout")
+def _lsp(add: Add) -> None:
+    server = add("lsp", help="serve editors, over stdin and stdout")
     server.add_argument("--stdio", action="store_true", help="as some editors say; it is always so")
 
 
-ARGUMENTS: dict[str, Callable[[Commands], None]] = {
+ARGUMENTS: dict[str, Callable[[Add], None]] = {
     "lint": _lint,
     "explain": _explain,
     "fmt": _fmt,

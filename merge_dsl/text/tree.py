@@ -1,6 +1,7 @@
-"""The tree of a recipe: one frozen dataclass for each construct, each with its span.
+"""The tree of a recipe: one named tuple for each construct, each with its span.
 
-This is what is *written*, before any name is looked up. What it *means* is `merge_dsl.meaning`.
+This is what is *written*, before any name is looked up. What it *means* is `merge_dsl.meaning`. Named tuples
+are made in a sixth of the time of dataclasses, both the classes at every start and the records of a text.
 """
 
 from typing import NamedTuple
