@@ -1,13 +1,11 @@
 """Signatures of what a recipe may set outside a blend: engines, and the settings of each block."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["real", "int", "text", "list", "size", "rows", "engine", "budget", "word"]
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One setting. `words` are the only ones allowed where it is not empty."""
 
     kind: Kind

@@ -7,8 +7,8 @@ file that lies must not be believed, nor read as far as it says.
 import json
 import math
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 LARGEST = 100_000_000  # bytes of a header, as in the format's own reader
 BYTES = {
@@ -21,15 +21,14 @@ class HeaderError(Exception):
     """A file is damaged, or is no safetensors file."""
 
 
-@dataclass(frozen=True)
-class TensorEntry:
+class TensorEntry(NamedTuple):
     """One tensor of a checkpoint."""
 
     dtype: str
     shape: tuple[int, ...]
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return math.prod(self.shape)
 
 

@@ -4,14 +4,12 @@ They stand here, and not beside the equations, so that a recipe can be checked w
 test loops over both tables and holds them equal.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Scope = Literal["ingredient", "shared"]
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting of a method. `low` and `high` bound what makes sense; None is no bound."""
 
     scope: Scope  # written in each `take` (or `each`), or once for the whole blend
@@ -22,8 +20,7 @@ class Setting:
     about: str = ""
 
 
-@dataclass(frozen=True)
-class Method:
+class Method(NamedTuple):
     """What a method needs. `base` says whether differences are taken from a base model."""
 
     settings: dict[str, Setting]

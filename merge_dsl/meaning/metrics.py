@@ -1,11 +1,9 @@
 """Signatures of the metrics: settings and which way is up. The formulas live in `vlm/metrics`."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """What a metric reads and returns. `settings` maps a setting to its allowed words, default first."""
 
     settings: dict[str, tuple[str, ...]]

@@ -5,7 +5,7 @@ may differ (see `merge_dsl.space.candidate`), always in one canonical order.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from merge_dsl.text.source import Span
 
@@ -40,8 +40,7 @@ IMPLIED = {  # leaves that a part brings along, and yields to a line that names 
 Counts = Mapping[str, int]  # stack -> number of layers
 
 
-@dataclass(frozen=True)
-class PartRef:
+class PartRef(NamedTuple):
     """A part as written: `language.layers[0..7]`. `name` is None where there is no such part."""
 
     name: str | None

@@ -124,7 +124,7 @@ def _clauses(per: Per | None, value: Expr) -> Iterator[Diagnostic]:
     if per is not None and per.unit not in ("layers", "part"):
         message = f"there is no `per {per.unit}` in a merge"
         yield finding("K205", per.span, message, "write `per 8 layers`, `per layer` or `per part`")
-    elif per is not None and per.count < 1:
+    elif per is not None and per.size < 1:
         yield finding("K205", per.span, "a group has at least one layer")
 
 

@@ -119,7 +119,7 @@ def _in_block(
     checked: Checked, frame: Frame, block: tuple[Assignment, ...]
 ) -> Iterator[Diagnostic]:
     for number, early in enumerate(block):
-        mine = frame.groupings[early.span.start].index.keys()
+        mine = frame.groupings[early.span.start].group.keys()
         for late in block[number + 1 : number + MANY]:
             whole = late.at is None or (mine and mine <= _units(frame, late))
             if late.name == early.name and not late.when and whole:
@@ -128,7 +128,7 @@ def _in_block(
 
 
 def _units(frame: Frame, assignment: Assignment) -> set[str]:
-    return set(frame.groupings[assignment.span.start].index)
+    return set(frame.groupings[assignment.span.start].group)
 
 
 def _dead(checked: Checked, early: Span, late: Span, what: str) -> Diagnostic:

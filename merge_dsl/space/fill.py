@@ -4,8 +4,6 @@ In: one value for each gene, and the seed of the run. Out: a `Candidate`: for ea
 value a unit, defaults written out, every unit in exactly one keep or blend.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 
 from merge_dsl.meaning.methods import METHODS, Setting
@@ -46,6 +44,9 @@ def method_of(space: Space, values: Sequence[Value], line: BlendLine) -> str:
 
 def mask_seed(space: Space, values: Sequence[Value], seed: int, number: int) -> int:
     """The seed of a blend's masks where the recipe gives none: of the run, the values, the line."""
+    import hashlib
+    import json
+
     text = json.dumps([seed, list(values), number], ensure_ascii=False)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 

@@ -136,7 +136,7 @@ def _steps(node: tree.Series, per: int | None, default: Default, reader: Reader)
 def _per(line: tree.Setting | tree.Let) -> int | None:
     for clause in line.clauses:
         if isinstance(clause, tree.Per) and clause.unit.text in ("layer", "layers"):
-            return clause.count or 1
+            return clause.size or 1
     return None
 
 
