@@ -6,10 +6,11 @@ is the parent's own bytes. Every tensor that the host's architecture wants has e
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
-from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin
+from merge_dsl.space.candidate import Blend, Candidate, Keep, Origin, Value
 from vlm.anatomy.parts import Role
 from vlm.errors import MergeError
 from vlm.methods import KERNELS, Draw
@@ -112,14 +113,16 @@ def portion_tensor(portion: Portion, role: Role, sources: Sources, keep: bool = 
     return kernel(
         read(made_by.base) if made_by.base is not None else None,
         [read(ingredient.origin) for ingredient in made_by.ingredients],
-        [_settings(ingredient, at) for ingredient in made_by.ingredients],
-        {name: float(values[at]) for name, values in made_by.settings.items()},
+        [_settings(ingredient.settings, at) for ingredient in made_by.ingredients],
+        _settings(made_by.settings, at),
         draw,
     )
 
 
-def _settings(ingredient: Ingredient, at: int) -> dict[str, float]:
-    return {name: float(values[at]) for name, values in ingredient.settings.items()}
+def _settings(settings: Mapping[str, tuple[Value, ...]], at: int) -> dict[str, Any]:
+    """What holds at one unit: words as they are, numbers and flags as floats."""
+    here = {name: values[at] for name, values in settings.items()}
+    return {n: value if isinstance(value, str) else float(value) for n, value in here.items()}
 
 
 def _origins(made_by: Keep | Blend) -> list[Origin]:
