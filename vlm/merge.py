@@ -105,18 +105,18 @@ def portion_tensor(portion: Portion, role: Role, sources: Sources, keep: bool = 
         return sources[origin.model].tensor(role, keep).float()
 
     at = portion.index
-    kernel = KERNELS[made_by.method]
+    name = f"{role.unit}.{role.tail}"
     draw = None
     if made_by.seed is not None:
         names = tuple(ingredient.origin.model for ingredient in made_by.ingredients)
-        draw = Draw(made_by.seed, f"{role.unit}.{role.tail}", names)
-    return kernel(
-        read(made_by.base) if made_by.base is not None else None,
-        [read(ingredient.origin) for ingredient in made_by.ingredients],
-        [_settings(ingredient.settings, at) for ingredient in made_by.ingredients],
-        _settings(made_by.settings, at),
-        draw,
-    )
+        draw = Draw(made_by.seed, name, names)
+    base = read(made_by.base) if made_by.base is not None else None
+    tensors = [read(ingredient.origin) for ingredient in made_by.ingredients]
+    each = [_settings(ingredient.settings, at) for ingredient in made_by.ingredients]
+    try:
+        return KERNELS[made_by.method](base, tensors, each, _settings(made_by.settings, at), draw)
+    except MergeError as error:
+        raise error.at(name) from None  # a kernel knows no name
 
 
 def _settings(settings: Mapping[str, tuple[Value, ...]], at: int) -> dict[str, Any]:
