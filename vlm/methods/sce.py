@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vlm.methods.kernel import Settings, Shared, blocks, differences, needed
+from vlm.methods.kernel import Settings, Shared, add_up, blocks, differences, needed
 from vlm.methods.masks import Draw
 from vlm.methods.sums import inner
 from vlm.methods.trim import largest
@@ -57,7 +57,13 @@ def _varied(deltas: Sequence[Tensor], share: float) -> Tensor:
     flat = [delta.flatten() for delta in deltas]
     variance = torch.empty_like(flat[0])
     for part in blocks(variance):
-        variance[part] = torch.stack([one[part] for one in flat]).var(dim=0, unbiased=False)
+        # From the first on, so that what all have alike has no variance, and not a rounding's.
+        away = [one[part] - flat[0][part] for one in flat]
+        mean = add_up(away, [1.0] * len(away), len(away))
+        spread = torch.zeros_like(mean)
+        for one in away:
+            spread.add_(one.sub_(mean).square_())
+        variance[part] = spread.div_(len(flat))
     keep = int(int(variance.count_nonzero()) * share)
     return largest(variance, keep).view_as(deltas[0])
 

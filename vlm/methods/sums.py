@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from vlm.methods.masks import block_size
+
 SERIAL = 1 << 14  # below the 32768 elements at which torch begins to split a sum
 
 
@@ -38,15 +40,19 @@ def gram(tensors: Sequence[Tensor]) -> Tensor:
 def row_inner(x: Tensor, y: Tensor) -> Tensor:
     """⟨x_r, y_r⟩ for each row r of two matrices: float64, one column."""
     found = torch.empty(x.shape[0], 1, dtype=torch.float64, device=x.device)
+    if x.device.type == "cpu" and x.shape[1] > SERIAL:
+        for row in range(x.shape[0]):
+            found[row] = inner(x[row], y[row])
+        return found
     for rows in row_blocks(x):
-        # Several sums at once are split between them, and never inside one.
-        torch.sum(x[rows].double() * y[rows].double(), dim=1, keepdim=True, out=found[rows])
+        # Short rows: work is split between their sums, and never inside one.
+        found[rows] = (x[rows].double() * y[rows].double()).sum(dim=1, keepdim=True)
     return found
 
 
 def row_blocks(x: Tensor) -> Iterator[slice]:
-    """Slices that cover the rows of a matrix, of about a million elements each."""
-    step = max(1, (1 << 20) // max(1, x.shape[1]))
+    """Slices that cover the rows of a matrix, each of a size at which work on it is quickest."""
+    step = max(1, block_size(x.device) // max(1, x.shape[1]))
     return (slice(start, start + step) for start in range(0, x.shape[0], step))
 
 
