@@ -19,16 +19,20 @@ UNSET = float(EPSILON.default or 0.0)  # epsilon, where the recipe does not say
 def densities(checked: Checked) -> Iterator[Diagnostic]:
     """K204 for density ± epsilon."""
     for _, _, line in blends(checked.recipe):
-        if not any(_spreads(method.name) for method in line.methods):
-            continue
-        for density, epsilon in _pairs(line):
-            yield from _outside(checked, density, epsilon)
+        methods = [method.name for method in line.methods if _spreads(method.name)]
+        for density, epsilon in _pairs(line) if methods else ():
+            if any(_reads(method, density) for method in methods):
+                yield from _outside(checked, density, epsilon)
 
 
 def _spreads(method: str) -> bool:
     """Whether a method has an `epsilon` that lies around its `density`."""
     known = METHODS.get(method)
     return known is not None and known.settings.get("epsilon") == EPSILON
+
+
+def _reads(method: str, assignment: Assignment) -> bool:
+    return all(method in when.options for when in assignment.when if when.name == "method")
 
 
 def _pairs(line: BlendLine) -> Iterator[tuple[Assignment, Assignment | None]]:
