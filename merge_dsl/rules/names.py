@@ -141,8 +141,8 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
             for point in value.points:
                 yield from words(point)
 
-    for _, assignment in assignments(checked.recipe):
-        for word in words(assignment.value):
+    for line, assignment in assignments(checked.recipe):
+        for word in words(assignment.value) if not _takes_words(line, assignment) else ():
             yield _no_such(f"there is no `let` `{word.text}`", word.text, word.span, list(lets))
         for when in assignment.when:
             if when.name == "method" or when.name not in lets:
@@ -154,6 +154,13 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
                     if option not in options:
                         message = f"`{when.name}` is never `{option}`"
                         yield _no_such(message, option, when.span, options)
+
+
+def _takes_words(line: BlendLine, assignment: Assignment) -> bool:
+    """Whether a bare name may be what a setting is; `kinds` says which it can be."""
+    known = [METHODS[m.name].settings for m in line.methods if m.name in METHODS]
+    found = [table[assignment.name] for table in known if assignment.name in table]
+    return any(setting.kind == "word" for setting in found)
 
 
 def defined_twice(checked: Checked) -> Iterator[Diagnostic]:

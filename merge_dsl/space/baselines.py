@@ -62,7 +62,7 @@ def _blend(blend: Blend, host: str, method: str, weights: tuple[float, float] | 
     }
     return blend._replace(
         method=method,
-        base=blend.base if signature.base == "required" else None,
+        base=blend.base if signature.base != "refused" else None,
         ingredients=tuple(Ingredient(item.origin, settings(item)) for item in blend.ingredients),
         settings=shared,
         seed=SEED if signature.random else None,

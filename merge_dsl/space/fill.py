@@ -92,7 +92,7 @@ def _blend(space: Space, values: Sequence[Value], seed: int, number: int, line: 
     return Blend(
         units=space.frame.layout.won[number],
         method=method,
-        base=_origin(line.base) if line.base and signature.base == "required" else None,
+        base=_origin(line.base) if line.base and signature.base != "refused" else None,
         ingredients=tuple(
             Ingredient(_origin(take.origin), settings(owner, "ingredient"))
             for owner, take in enumerate(line.takes)
@@ -127,6 +127,10 @@ def _as(setting: Setting, value: Value, name: str) -> Value:
     """A value as its setting's kind, so that 1 and 1.0 are one candidate."""
     if setting.kind == "flag":
         return bool(value)
+    if setting.kind == "word":
+        if value not in setting.words:
+            raise SpaceError(f"`{name}` is one of {', '.join(setting.words)}, not {value!r}")
+        return value
     if isinstance(value, str):
         raise SpaceError(f"`{name}` is a number, and `{value}` is none")
     return float(value) + 0.0 if setting.kind == "real" else int(value)
