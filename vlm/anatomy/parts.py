@@ -9,6 +9,7 @@ through transformers' own conversion rules, never compared as they stand. The ru
 (`transformers.core_model_loading`); this file is the only one that touches them.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from vlm.anatomy.roles import Role, memory_roles
 from vlm.compat import ensure_torchvision
 from vlm.errors import ModelError
 
@@ -29,18 +31,16 @@ from transformers.core_model_loading import (  # noqa: E402
     rename_source_key,
 )
 
-
-@dataclass(frozen=True)
-class Role:
-    """What one tensor is: the unit it belongs to and its name inside that unit."""
-
-    unit: str
-    tail: str
+__all__ = ["Anatomy", "Role", "anatomy", "memory_roles", "read_config", "skeleton"]
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A model taken apart. `roles` is keyed by the names in the file, in the file's order."""
+    """A model taken apart. `roles` is keyed by the names in the file, in the file's order.
+
+    The layers of a language model are counted as a plain one counts them: those of mllama that look
+    at the picture are part of the projector, and the i-th of the others is `language.layers.i`.
+    """
 
     roles: Mapping[str, Role]
     shapes: Mapping[Role, tuple[int, ...]]  # what the architecture wants, tied twins left out
@@ -81,7 +81,7 @@ def anatomy(config: Any, names: Iterable[str]) -> Anatomy:
         resolved = resolve(name)
         if resolved in roles_in_memory:
             roles[name] = roles_in_memory[resolved]
-        elif not name.endswith(("rotary_emb.inv_freq", "position_ids")):  # stray 4.x buffers
+        elif not _passed_over(model, name):
             raise ModelError(
                 f"tensor {name!r} is no part of a {config.model_type} model",
                 "check that config.json and the weights are of one model",
@@ -105,47 +105,11 @@ def _wanted(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: t for name, t in model.state_dict().items() if name not in tied}
 
 
-def memory_roles(model: nn.Module) -> dict[str, Role]:
-    """In-memory tensor name -> role, from the modules that play each part."""
-    decoder = model.get_decoder()  # type: ignore[operator]
-    while hasattr(decoder, "get_decoder") and (inner := decoder.get_decoder()) is not decoder:
-        decoder = inner
-    names = {id(module): name for name, module in model.named_modules()}
-    stems: list[tuple[str, str]] = []  # (module name, unit), most specific wins
-    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore
-    stems.append((names[id(embeddings)], "language.embed"))
-    if head is not None:
-        stems.append((names[id(head)], "language.head"))
-    stems += _layered(names, decoder, "language")
-    if getattr(model.config, "vision_config", None) is not None:
-        tower = model.get_encoder(modality="image")  # type: ignore[operator]
-        stems += _layered(names, tower, "vision")
-    stems.sort(key=lambda stem: -len(stem[0]))
-    roles = {}
-    for name in model.state_dict():
-        stem, unit = next(
-            ((s, u) for s, u in stems if s == "" or name.startswith(s + ".")), ("", "projector")
-        )
-        roles[name] = Role(unit, name[len(stem) :].lstrip("."))
-    return roles
-
-
-def _layered(names: Mapping[int, str], module: nn.Module, part: str) -> list[tuple[str, str]]:
-    """The stems of a stack: its layers one by one, its last norm, and its embedding (all else)."""
-    stack = next((m for m in module.modules() if isinstance(m, nn.ModuleList) and len(m) > 0), None)
-    if stack is None:
-        raise ModelError(
-            f"no stack of layers in the {part} model", "this architecture is not known"
-        )
-    first, last_seen = names[id(stack)], False
-    stems = [(names[id(layer)], f"{part}.layers.{i}") for i, layer in enumerate(stack)]
-    for name, child in module.named_modules():
-        full = names[id(child)]
-        if full == first:
-            last_seen = True
-        elif last_seen and "norm" in name.rsplit(".", 1)[-1] and not full.startswith(first + "."):
-            stems.append((full, f"{part}.norm"))
-    return [*stems, (names[id(module)], f"{part}.embed")]
+def _passed_over(model: nn.Module, name: str) -> bool:
+    """Whether loading leaves this tensor out: a buffer of 4.x, or what the model says it ignores."""
+    ignored = getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ()
+    strays = ("rotary_emb.inv_freq", "position_ids")
+    return name.endswith(strays) or any(re.search(pattern, name) for pattern in ignored)
 
 
 def _resolver(model: nn.Module) -> Any:
