@@ -13,10 +13,10 @@ from merge_dsl.meaning.recipe import (
     OriginRef,
     Reference,
 )
-from merge_dsl.meaning.values import Curve, Draw, Expr, Operation, Word
+from merge_dsl.meaning.values import Curve, Draw, Expr, Operation, Series, Word
 from merge_dsl.rules.checked import Checked, assignments, blends
 from merge_dsl.space.layout import origins_of
-from merge_dsl.space.resolve import spoken
+from merge_dsl.space.resolve import lets_of, spoken
 from merge_dsl.text.diagnostics import Diagnostic, Fix, Severity, finding
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import nearest, quoted
@@ -130,19 +130,14 @@ def _part(part: PartRef) -> Iterator[Diagnostic]:
 def loose_words(checked: Checked) -> Iterator[Diagnostic]:
     """N101: a bare name where a number is needed is a `let` that does not exist."""
     lets = checked.recipe.lets
-
-    def words(value: Expr) -> Iterator[Word]:
-        if isinstance(value, Word):
-            yield value
-        elif isinstance(value, Operation):
-            yield from words(value.left)
-            yield from words(value.right)
-        elif isinstance(value, Curve):
-            for point in value.points:
-                yield from words(point)
-
+    asked = _asked(checked)
+    for let in lets.values():
+        # `let mode = plain` is an option where a `when` asks for it, as a frozen choice is.
+        option = isinstance(let.value, Word) and let.name in asked
+        for word in () if option else _words(let.value):
+            yield _no_such(f"there is no `let` `{word.text}`", word.text, word.span, list(lets))
     for _, assignment in assignments(checked.recipe):
-        for word in words(assignment.value):
+        for word in _words(assignment.value):
             yield _no_such(f"there is no `let` `{word.text}`", word.text, word.span, list(lets))
         for when in assignment.when:
             if when.name == "method" or when.name not in lets:
@@ -154,6 +149,26 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
                     if option not in options:
                         message = f"`{when.name}` is never `{option}`"
                         yield _no_such(message, option, when.span, options)
+
+
+def _words(value: Expr) -> Iterator[Word]:
+    """The bare names in a value."""
+    if isinstance(value, Word):
+        yield value
+    elif isinstance(value, Operation):
+        yield from _words(value.left)
+        yield from _words(value.right)
+    elif isinstance(value, Series | Curve):
+        for item in value.items if isinstance(value, Series) else value.points:
+            yield from _words(item)
+
+
+def _asked(checked: Checked) -> set[str]:
+    """The `let`s that a `when` asks for, and those that they are made from."""
+    lets = checked.recipe.lets
+    named = {when.name for _, line in assignments(checked.recipe) for when in line.when}
+    found = {name for name in named if name in lets}
+    return found | {let.name for name in found for let in lets_of(checked.recipe, lets[name].value)}
 
 
 def defined_twice(checked: Checked) -> Iterator[Diagnostic]:

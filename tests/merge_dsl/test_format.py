@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from merge_dsl.cli import main
 from merge_dsl.text import format as formatter
@@ -173,6 +175,17 @@ def test_a_text_without_anything_to_lay_out() -> None:
     assert format_text("recipe a") == "recipe a\n"
     with pytest.raises(FormatterError):
         format_text("recipe  a {")
+
+
+@given(st.text('{}()[];#"\n ->|a1.=,é\t', max_size=40))
+@example("{")
+@example("{" * 10_000)
+@example("recipe a\nlet x = " + "(" * 10_000)
+def test_a_text_that_does_not_parse_is_refused_or_left(text: str) -> None:
+    try:
+        assert format_text(text) == text
+    except FormatterError:
+        pass
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.merge")), ids=lambda path: path.stem)
