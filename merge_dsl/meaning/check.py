@@ -15,6 +15,7 @@ from merge_dsl.meaning.facts import Facts, FactsError, facts_of
 from merge_dsl.meaning.places import locate
 from merge_dsl.meaning.searches import report_of, search_of, write_of
 from merge_dsl.meaning.settings import per_of, rows_of, text_of, texts_of
+from merge_dsl.meaning.stages import add_stages
 from merge_dsl.meaning.values import meant
 from merge_dsl.text import tree
 
@@ -63,7 +64,7 @@ def check(
             writes.append(write_of(item, draft.scope, draft.written))
         else:
             _declaration(draft, item)
-    return replace(
+    recipe = replace(
         draft.recipe,
         searches=tuple(searches),
         reports=tuple(reports),
@@ -74,6 +75,8 @@ def check(
         written=tuple(draft.written),
         route_settings=tuple(draft.scope.route_settings),
     )
+    add_stages(recipe)
+    return recipe
 
 
 def _let(draft: Draft, item: tree.Let) -> None:

@@ -321,6 +321,7 @@ class Recipe:
     lets: dict[str, Let] = field(default_factory=dict)
     merges: dict[str, Merge] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
+    stages: dict[str, Model] = field(default_factory=dict)  # merges and routes that are taken from
     searches: tuple[Search, ...] = ()
     reports: tuple[Report, ...] = ()
     writes: tuple[Write, ...] = ()
@@ -329,6 +330,10 @@ class Recipe:
     references: tuple[Reference, ...] = ()
     written: tuple[Written, ...] = ()
     route_settings: tuple[Setting, ...] = ()
+
+    def source(self, name: str) -> Model | None:
+        """What parts can be taken from: a model, or what an earlier merge or route makes."""
+        return self.models.get(name) or self.stages.get(name)
 
     def search_of(self, target: str) -> Search | None:
         """The search of a target, or None."""

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning.lineage import ancestors, identity
 from merge_dsl.meaning.parts import STACKS, leaves
-from merge_dsl.meaning.recipe import BlendLine, Model, OriginRef
+from merge_dsl.meaning.recipe import BlendLine, KeepLine, Model, OriginRef, Recipe
 from merge_dsl.rules.checked import Checked, blends
+from merge_dsl.space.layout import origins_of
 from merge_dsl.text.diagnostics import Diagnostic, finding
 
 MEANS = {  # methods that average whole models
@@ -27,7 +28,7 @@ def strangers(checked: Checked) -> Iterator[Diagnostic]:
             yield from _of_one_family(checked, line, stack)
 
 
-def _touches(line: BlendLine, stack: str) -> bool:
+def _touches(line: KeepLine | BlendLine, stack: str) -> bool:
     return any(leaf.startswith(f"{stack}.") for part in line.parts for leaf in leaves(part))
 
 
@@ -36,13 +37,34 @@ def _from_base(
 ) -> Iterator[Diagnostic]:
     ancestor = checked.recipe.models.get(base.model)
     for take in line.takes:
-        model = checked.recipe.models.get(take.origin.model)
-        if model is None or ancestor is None or model.name == ancestor.name or model.difference:
-            continue
-        if _strange(model, ancestor, stack):
+        for model in _made_of(checked.recipe, take.origin.model, stack):
+            if ancestor is None or model.name == ancestor.name or model.difference:
+                continue
+            if not _strange(model, ancestor, stack):
+                continue
             message = f"`{model.name}` does not descend from `{ancestor.name}`"
             help = "differences between strangers are noise; name the model that it was tuned from"
             yield finding("M404", take.origin.span, message, help)
+            break
+
+
+def _made_of(recipe: Recipe, name: str, stack: str) -> list[Model]:
+    """A model, or the models that an earlier merge or route makes a stack from."""
+    found: dict[str, Model] = {}
+    seen = {name}
+    open_names = [name]
+    while open_names:
+        inner = open_names.pop()
+        if inner in recipe.models:
+            found[inner] = recipe.models[inner]
+            continue
+        lines = recipe.merges[inner].lines if inner in recipe.merges else ()
+        origins = [o for line in lines if _touches(line, stack) for o in origins_of(line)]
+        origins += recipe.routes[inner].origins if inner in recipe.routes else ()
+        more = {origin.model for origin in origins} - seen
+        seen |= more
+        open_names += sorted(more)
+    return list(found.values())
 
 
 def _strange(model: Model, base: Model, stack: str) -> bool:

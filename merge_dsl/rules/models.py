@@ -274,7 +274,7 @@ def unknown_models(checked: Checked) -> Iterator[Diagnostic]:
 def _known(checked: Checked, origins: tuple[OriginRef, ...]) -> list[tuple[OriginRef, Facts]]:
     found = []
     for origin in origins:
-        model = checked.recipe.models.get(origin.model)
+        model = checked.recipe.source(origin.model)
         if model is not None and model.facts is not None:
             found.append((origin, model.facts))
     return found

@@ -29,7 +29,7 @@ NOUNS = {
     "walked": "model or merge",
     "import": "import",
 }
-FITS = {"walked": ("model", "target"), "let": ("let",)}
+FITS = {"model": ("model", "target"), "walked": ("model", "target"), "let": ("let",)}
 OWNERS = {
     "model": engines.MODEL,
     "data": engines.DATA,
@@ -145,10 +145,10 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
             value = lets[when.name].value
             if isinstance(value, Draw) and value.options:
                 options = [spoken(option) for option in value.options]
-                for option in when.options:
-                    if option not in options:
-                        message = f"`{when.name}` is never `{option}`"
-                        yield _no_such(message, option, when.span, options)
+                for asked_for in when.options:
+                    if asked_for not in options:
+                        message = f"`{when.name}` is never `{asked_for}`"
+                        yield _no_such(message, asked_for, when.span, options)
 
 
 def _words(value: Expr) -> Iterator[Word]:

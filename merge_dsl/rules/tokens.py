@@ -8,8 +8,8 @@ from pathlib import Path
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model
+from merge_dsl.meaning.stages import host_of
 from merge_dsl.rules.checked import Checked
-from merge_dsl.rules.vision import host_of
 from merge_dsl.space.layout import origins_of
 from merge_dsl.text.diagnostics import Diagnostic, finding
 
@@ -21,14 +21,14 @@ LARGEST = 100_000_000  # bytes of a tokenizer that are looked at
 def image_tokens(checked: Checked) -> Iterator[Diagnostic]:
     """V502: the embedding has a row for the token that stands for a picture."""
     for merge in checked.recipe.merges.values():
-        host = checked.recipe.models.get(_projector(merge) or "")
+        host = checked.recipe.source(_projector(merge) or "")
         if host is None or host.facts is None or not host.facts.sees:
             continue
         for line in merge.lines:
             if not isinstance(line, KeepLine) or line.origin.model == host.name:
                 continue
             named = [p for p in line.parts if "language.embed" in leaves(p)]
-            model = checked.recipe.models.get(line.origin.model)
+            model = checked.recipe.source(line.origin.model)
             if named and model is not None and _lacks(host, model):
                 message = (
                     f"`{named[0].text}` comes from `{model.name}`, which has no `<image>` token"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from merge_dsl.meaning.methods import METHODS, Setting
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, OriginRef, Recipe
+from merge_dsl.meaning.stages import sources_in
 from merge_dsl.meaning.values import Draw
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin, Place, Value
 from merge_dsl.space.compile import Space, method_hole
@@ -30,9 +31,8 @@ def fill(space: Space, values: Sequence[Value], seed: int) -> Candidate:
             keeps.append(Keep(units, _origin(line.origin)))
         else:
             blends.append(_blend(space, values, seed, number, line))
-    models: dict[str, Place] = {
-        name: model.place for name, model in space.recipe.models.items() if name in used
-    }
+    sources = {**space.recipe.models, **space.recipe.stages}
+    models: dict[str, Place] = {name: sources[name].place for name in sources if name in used}
     return Candidate(frame.merge.name, models, tuple(keeps), tuple(blends))
 
 
@@ -137,15 +137,13 @@ def _origin(ref: OriginRef) -> Origin:
 
 
 def models_of(recipe: Recipe, target: str) -> tuple[str, ...]:
-    """The models that a merge takes from or a route walks, in the order of the recipe."""
-    used = _used(recipe, target, 0)
+    """The models that a merge or a route is made from, by way of earlier ones too, in the order of
+    the recipe."""
+    used: set[str] = set()
+    open_names = [target]
+    while open_names:
+        for origin in sources_in(recipe, open_names.pop()):
+            if origin.model not in used:
+                used.add(origin.model)
+                open_names.append(origin.model)
     return tuple(name for name in recipe.models if name in used)
-
-
-def _used(recipe: Recipe, target: str, depth: int) -> set[str]:
-    if target in recipe.merges:
-        return {o.model for line in recipe.merges[target].lines for o in origins_of(line)}
-    if target not in recipe.routes or depth > 50:
-        return set()
-    named = {origin.model for origin in recipe.routes[target].origins}
-    return named.union(*(_used(recipe, name, depth + 1) for name in named))

@@ -90,7 +90,7 @@ def _names_layers(line: KeepLine | BlendLine, stack: str) -> bool:
 
 
 def _height(recipe: Recipe, origin: OriginRef, stack: str) -> int | None:
-    model = recipe.models.get(origin.model)
+    model = recipe.source(origin.model)
     return model.facts.height(stack) if model and model.facts else None
 
 
