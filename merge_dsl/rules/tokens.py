@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from merge_dsl.meaning.depth import Depth
+from merge_dsl.meaning.files import TOKENIZER, bytes_of
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model
 from merge_dsl.meaning.stages import host_of
@@ -15,7 +16,6 @@ from merge_dsl.text.diagnostics import Diagnostic, finding
 
 TOKENS = (b'"<image>"', b'"<|image_pad|>"', b'"<image_soft_token>"', b'"<IMG_CONTEXT>"', b'"[IMG]"')
 FILES = ("tokenizer.json", "added_tokens.json", "tokenizer_config.json")
-LARGEST = 100_000_000  # bytes of a tokenizer that are looked at
 
 
 def image_tokens(checked: Checked) -> Iterator[Diagnostic]:
@@ -64,7 +64,7 @@ def _image_words(model: Model) -> set[bytes] | None:
 
 def _bytes(path: Path) -> bytes | None:
     try:
-        return path.read_bytes() if path.stat().st_size <= LARGEST else None
+        return bytes_of(path, TOKENIZER)
     except OSError:
         return None
 
