@@ -105,9 +105,12 @@ def unknown_parts(checked: Checked) -> Iterator[Diagnostic]:
                 yield from _part(part)
             for origin in origins_of(line):
                 yield from _origin_part(origin)
+    for route in checked.recipe.routes.values():
+        for origin in route.origins:
+            yield from _origin_part(origin)
     for _, assignment in assignments(checked.recipe):
         for part in assignment.at or ():
-            if part.text != "layers":
+            if not part.is_relative:
                 yield from _part(part)
 
 
@@ -119,10 +122,10 @@ def _origin_part(origin: OriginRef) -> Iterator[Diagnostic]:
 def _part(part: PartRef) -> Iterator[Diagnostic]:
     if part.name is None:
         span = Span(part.span.start, part.span.start + len(part.text))
-        if part.text == "layers":
-            message = "`layers` of what? there are vision.layers and language.layers"
-            fix = Fix(span, "language.layers", safe=False)
-            yield finding("N101", span, message, "write `language.layers`", fix)
+        if part.is_relative:
+            message = f"`{part.text}` of what? there are vision.layers and language.layers"
+            fix = Fix(span, f"language.{part.text}", safe=False)
+            yield finding("N101", span, message, f"write `language.{part.text}`", fix)
         else:
             yield _no_such(f"there is no part `{part.text}`", part.text, span, PARTS)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from merge_dsl.meaning.facts import Facts
-from merge_dsl.meaning.parts import ORDER, leaf_of, leaves
+from merge_dsl.meaning.parts import KINDS, ORDER, kind_of, layer_of, leaf_of, leaves
 from merge_dsl.meaning.recipe import Merge
 from merge_dsl.meaning.stages import host_of
 from merge_dsl.rules.checked import Checked
@@ -71,10 +71,16 @@ def _holes_in_stacks(layout: Layout, missing: list[str]) -> list[str]:
     names = []
     for stack, height in layout.counts.items():
         leaf = f"{stack}.layers"
-        numbers = {int(u.rpartition(".")[2]) for u in layout.covered if leaf_of(u) == leaf}
-        left = sorted(set(range(height)) - numbers)
-        if numbers and left and leaf not in missing:
-            names.append(f"{leaf}[{', '.join(_runs(left))}]")
+        covered = [unit for unit in layout.covered if leaf_of(unit) == leaf]
+        if not covered or leaf in missing:
+            continue
+        kinds = KINDS if any(map(kind_of, covered)) else ("",)
+        for kind in kinds:
+            numbers = {n[1] for u in covered if kind_of(u) == kind and (n := layer_of(u))}
+            left = sorted(set(range(height)) - numbers)
+            name = f"{leaf}.{kind}" if kind else leaf
+            if left:
+                names.append(f"{name}[{', '.join(_runs(left))}]" if numbers else name)
     return names
 
 
