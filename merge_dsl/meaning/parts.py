@@ -36,6 +36,7 @@ ORDER = (
     "language.norm",
     "language.head",
 )
+RANK = {leaf: number for number, leaf in enumerate(ORDER)}
 IMPLIED = {  # leaves that a part brings along, and yields to a line that names them
     "vision": ("vision.embed", "vision.norm"),
     "language.head": ("language.norm",),
@@ -125,13 +126,15 @@ def leaf_of(unit: str) -> str:
 
 def in_order(units: set[str]) -> tuple[str, ...]:
     """Units in the canonical order."""
+    return tuple(sorted(units, key=_place))
 
-    def place(unit: str) -> tuple[int, int, str]:
-        layer = layer_of(unit)
-        # The kinds are in the order of the alphabet, which is that of `KINDS`.
-        return ORDER.index(leaf_of(unit)), layer[1] if layer else 0, kind_of(unit)
 
-    return tuple(sorted(units, key=place))
+def _place(unit: str) -> tuple[int, int, str]:
+    stack, _, rest = unit.partition(".layers.")
+    if not rest:
+        return RANK[unit], 0, ""
+    number, _, kind = rest.partition(".")  # kinds in the order of the alphabet, that of `KINDS`
+    return RANK[f"{stack}.layers"], int(number), kind
 
 
 def part_of(unit: str) -> str:

@@ -322,6 +322,7 @@ class Recipe:
     merges: dict[str, Merge] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
     stages: dict[str, Model] = field(default_factory=dict)  # merges and routes that are taken from
+    parents: dict[str, frozenset[str]] = field(default_factory=dict)  # models behind each of them
     searches: tuple[Search, ...] = ()
     reports: tuple[Report, ...] = ()
     writes: tuple[Write, ...] = ()

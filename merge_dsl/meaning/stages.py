@@ -17,10 +17,16 @@ SCHEME = "stage"  # of the place of what is made here, not fetched
 
 
 def add_stages(recipe: Recipe) -> None:
-    """Note the facts of each merge and route that something takes from, in the order of the text."""
+    """Note the parents of each merge and route, and the facts of those that something takes from.
+
+    In the order of the text, so that each is looked at once, however long the chain.
+    """
     taken = {ref.name for ref in recipe.references if ref.noun in ("model", "walked")}
     made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
     for item in sorted(made, key=lambda item: item.span.start):
+        named = {origin.model for origin in sources_in(recipe, item.name)}
+        behind = (recipe.parents.get(name, frozenset()) for name in named)
+        recipe.parents[item.name] = frozenset(named & recipe.models.keys()).union(*behind)
         if item.name in taken and item.name not in recipe.models:
             facts = _merged(recipe, item) if isinstance(item, Merge) else _walked(recipe, item)
             recipe.stages[item.name] = Model(

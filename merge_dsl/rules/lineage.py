@@ -1,10 +1,10 @@
 """M: differences are of relatives. What is known of ancestors comes from cards and a bundled table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from merge_dsl.meaning.lineage import ancestors, identity
 from merge_dsl.meaning.parts import STACKS, leaves
-from merge_dsl.meaning.recipe import BlendLine, KeepLine, Model, OriginRef, Recipe
+from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model, OriginRef, Recipe, Route
 from merge_dsl.rules.checked import Checked, blends
 from merge_dsl.space.layout import origins_of
 from merge_dsl.text.diagnostics import Diagnostic, finding
@@ -18,12 +18,13 @@ MEANS = {  # methods that average whole models
 
 def strangers(checked: Checked) -> Iterator[Diagnostic]:
     """M404: an ingredient that does not descend from the base, or shares no ancestor with another."""
+    made = {stack: _made_of(checked.recipe, stack) for stack in STACKS}
     for _, _, line in blends(checked.recipe):
         stack = next((s for s in STACKS if _touches(line, s)), None)
         if stack is None:
             continue
         if line.base is not None:
-            yield from _from_base(checked, line, line.base, stack)
+            yield from _from_base(checked, line, line.base, stack, made[stack])
         elif all(method.name in MEANS for method in line.methods):
             yield from _of_one_family(checked, line, stack)
 
@@ -33,12 +34,17 @@ def _touches(line: KeepLine | BlendLine, stack: str) -> bool:
 
 
 def _from_base(
-    checked: Checked, line: BlendLine, base: OriginRef, stack: str
+    checked: Checked,
+    line: BlendLine,
+    base: OriginRef,
+    stack: str,
+    made: Mapping[str, frozenset[str]],
 ) -> Iterator[Diagnostic]:
     ancestor = checked.recipe.models.get(base.model)
     for take in line.takes:
-        for model in _made_of(checked.recipe, take.origin.model, stack):
-            if ancestor is None or model.name == ancestor.name or model.difference:
+        names = made.get(take.origin.model, {take.origin.model})
+        for model in (checked.recipe.models.get(name) for name in sorted(names)):
+            if model is None or ancestor is None or model.name == ancestor.name or model.difference:
                 continue
             if not _strange(model, ancestor, stack):
                 continue
@@ -48,23 +54,19 @@ def _from_base(
             break
 
 
-def _made_of(recipe: Recipe, name: str, stack: str) -> list[Model]:
-    """A model, or the models that an earlier merge or route makes a stack from."""
-    found: dict[str, Model] = {}
-    seen = {name}
-    open_names = [name]
-    while open_names:
-        inner = open_names.pop()
-        if inner in recipe.models:
-            found[inner] = recipe.models[inner]
-            continue
-        lines = recipe.merges[inner].lines if inner in recipe.merges else ()
-        origins = [o for line in lines if _touches(line, stack) for o in origins_of(line)]
-        origins += recipe.routes[inner].origins if inner in recipe.routes else ()
-        more = {origin.model for origin in origins} - seen
-        seen |= more
-        open_names += sorted(more)
-    return list(found.values())
+def _made_of(recipe: Recipe, stack: str) -> dict[str, frozenset[str]]:
+    """Of each merge and route, the models that it makes a stack from, by way of earlier ones too."""
+    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
+    found: dict[str, frozenset[str]] = {}
+    for item in sorted(made, key=lambda item: item.span.start):
+        if isinstance(item, Merge):
+            lines = [line for line in item.lines if _touches(line, stack)]
+            named = {origin.model for line in lines for origin in origins_of(line)}
+        else:
+            named = {origin.model for origin in item.origins}
+        behind = (found.get(name, frozenset()) for name in named)
+        found[item.name] = frozenset(named & recipe.models.keys()).union(*behind)
+    return found
 
 
 def _strange(model: Model, base: Model, stack: str) -> bool:

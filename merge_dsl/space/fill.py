@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from merge_dsl.meaning.methods import METHODS, Setting
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, OriginRef, Recipe
-from merge_dsl.meaning.stages import sources_in
 from merge_dsl.meaning.values import Draw
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin, Place, Value
 from merge_dsl.space.compile import Space, method_hole
@@ -139,11 +138,5 @@ def _origin(ref: OriginRef) -> Origin:
 def models_of(recipe: Recipe, target: str) -> tuple[str, ...]:
     """The models that a merge or a route is made from, by way of earlier ones too, in the order of
     the recipe."""
-    used: set[str] = set()
-    open_names = [target]
-    while open_names:
-        for origin in sources_in(recipe, open_names.pop()):
-            if origin.model not in used:
-                used.add(origin.model)
-                open_names.append(origin.model)
+    used = recipe.parents.get(target, frozenset())
     return tuple(name for name in recipe.models if name in used)
