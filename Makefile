@@ -1,6 +1,7 @@
 # make demo      evolve the embedded Japanese VLM (makes .venv first)
 # make test      the tests (makes .venv first)       make test-all   the slow ones too
 # make check     lint, format and types              make zoo        rebuild the embedded world
+# make bench     what a lint costs, in a table
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-all check zoo clean
+.PHONY: demo test test-all check bench zoo clean
 
 demo: $(INSTALLED)
 	$(BIN)/awase evolve recipes/emoji_ja.merge
@@ -25,6 +26,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/python -m tests.bench.lint_speed
 
 zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt resvg_py

@@ -1,6 +1,6 @@
 """Asks a model about pictures: answers by batched greedy decoding, and likelihoods of references.
 
-In: a model, its processor, questions. Out: one answer or one log-likelihood a question.
+In: a model, its processor, questions. Out: one answer a question, or a log-likelihood a reference.
 
 What does not change between candidates is done once, in `prepare`: prompts are tokenised, batches of
 like length are formed, and, while tower and projector stand still, every picture is encoded once and
@@ -22,7 +22,15 @@ from vlm.tasks.questions import Question
 
 from transformers.modeling_outputs import BaseModelOutputWithPooling  # isort: skip
 
-__all__ = ["Prepared", "Reader", "answers", "likelihoods", "open_reader", "prepare", "seen_anew"]
+__all__ = [
+    "Prepared",
+    "Reader",
+    "answers",
+    "log_likelihoods",
+    "open_reader",
+    "prepare",
+    "seen_anew",
+]
 
 BATCH = 128  # rows decoded together
 SPARE = 4  # tokens an answer may be longer than the longest reference
@@ -165,15 +173,15 @@ def _seen(prepared: Prepared, batch: Batch) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def likelihoods(
+def log_likelihoods(
     model: Any, prepared: Prepared, tick: Callable[[], None] = lambda: None
-) -> tuple[float, ...]:
-    """Mean log-probability a token of each question's references, in nats, one value a question.
+) -> tuple[tuple[float, ...], ...]:
+    """Mean log-probability of a reference's tokens, in nats: for each question, one a reference.
 
     One teacher-forced pass a batch; the end of the answer counts as a token, so that a model that
-    would go on talking is told apart from one that stops.
+    would go on talking is told apart from one that stops. What is no finite number is -inf.
     """
-    totals = [0.0] * len(prepared.questions)
+    found = [-math.inf] * len(prepared.owners)
     for batch in prepared.reading:
         assert batch.targets is not None
         kept = batch.targets.shape[1]
@@ -191,10 +199,12 @@ def likelihoods(
         rows[chosen] = log_probability[:, 0]
         means = (rows.sum(1) / chosen.sum(1)).tolist()
         for row, mean in zip(batch.rows, means, strict=True):
-            owner = prepared.owners[row]
-            totals[owner] += mean / len(prepared.questions[owner].references)
+            found[row] = mean if math.isfinite(mean) else -math.inf
         tick()
-    return tuple(total if math.isfinite(total) else -math.inf for total in totals)
+    by_question: list[list[float]] = [[] for _ in prepared.questions]
+    for owner, mean in zip(prepared.owners, found, strict=True):
+        by_question[owner].append(mean)
+    return tuple(map(tuple, by_question))
 
 
 @torch.inference_mode()

@@ -6,10 +6,11 @@ is the parent's own bytes. Every tensor that the host's architecture wants has e
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
-from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin
+from merge_dsl.space.candidate import Blend, Candidate, Keep, Origin, Value
 from vlm.anatomy.kinds import kind_of_tensor
 from vlm.anatomy.parts import Role
 from vlm.errors import MergeError
@@ -114,22 +115,24 @@ def portion_tensor(portion: Portion, role: Role, sources: Sources, keep: bool = 
         return sources[origin.model].tensor(role, keep).float()
 
     at = portion.index
-    kernel = KERNELS[made_by.method]
+    name = f"{role.unit}.{role.tail}"
     draw = None
     if made_by.seed is not None:
         names = tuple(ingredient.origin.model for ingredient in made_by.ingredients)
-        draw = Draw(made_by.seed, f"{role.unit}.{role.tail}", names)
-    return kernel(
-        read(made_by.base) if made_by.base is not None else None,
-        [read(ingredient.origin) for ingredient in made_by.ingredients],
-        [_settings(ingredient, at) for ingredient in made_by.ingredients],
-        {name: float(values[at]) for name, values in made_by.settings.items()},
-        draw,
-    )
+        draw = Draw(made_by.seed, name, names)
+    base = read(made_by.base) if made_by.base is not None else None
+    tensors = [read(ingredient.origin) for ingredient in made_by.ingredients]
+    each = [_settings(ingredient.settings, at) for ingredient in made_by.ingredients]
+    try:
+        return KERNELS[made_by.method](base, tensors, each, _settings(made_by.settings, at), draw)
+    except MergeError as error:
+        raise error.at(name) from None  # a kernel knows no name
 
 
-def _settings(ingredient: Ingredient, at: int) -> dict[str, float]:
-    return {name: float(values[at]) for name, values in ingredient.settings.items()}
+def _settings(settings: Mapping[str, tuple[Value, ...]], at: int) -> dict[str, Any]:
+    """What holds at one unit: words as they are, numbers and flags as floats."""
+    here = {name: values[at] for name, values in settings.items()}
+    return {n: value if isinstance(value, str) else float(value) for n, value in here.items()}
 
 
 def _origins(made_by: Keep | Blend) -> list[Origin]:

@@ -4,13 +4,21 @@ In: a model, prepared questions, terms ("rouge_l(tokenizer = char) on naming"). 
 number a question. Answers are generated once a data set however many metrics read them.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from merge_dsl.meaning.metrics import METRICS
-from vlm.answer import Prepared, answers, likelihoods
+from vlm.answer import Prepared, answers, log_likelihoods
 from vlm.metrics import Sample, score
+
+# What a question scores, from the mean log-probability of each of its references' tokens.
+READINGS: dict[str, Callable[[Sequence[float]], float]] = {
+    "log_likelihood": fmean,
+    "likelihood": lambda means: fmean(map(math.exp, means)),
+}
 
 
 @dataclass(frozen=True)
@@ -53,10 +61,13 @@ def taste(
     """Score one model. `prepared` holds each data set that `asks` name; `tick` is called a batch."""
     values: dict[Ask, tuple[float, ...]] = {}
     said: dict[str, tuple[str, ...]] = {}
+    read: dict[str, tuple[tuple[float, ...], ...]] = {}
     for ask in asks:
         table = prepared[ask.data]
         if METRICS[ask.metric].reads == "likelihood":
-            values[ask] = likelihoods(model, table, tick)
+            if ask.data not in read:
+                read[ask.data] = log_likelihoods(model, table, tick)
+            values[ask] = tuple(map(READINGS[ask.metric], read[ask.data]))
             continue
         if ask.data not in said:
             said[ask.data] = answers(model, table, tick)

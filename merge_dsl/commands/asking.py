@@ -7,10 +7,10 @@ header of a journal.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from merge_dsl.commands.common import CANNOT, Job, Mistake
+from merge_dsl.commands.common import Job
+from merge_dsl.commands.mistake import CANNOT, Mistake
 from merge_dsl.meaning.recipe import Search, Term
 from merge_dsl.search.errors import CandidateFailed
 from merge_dsl.search.journal import Header
@@ -91,7 +91,7 @@ def header_of(job: Job, search: Search, seed: int, fingerprint: str) -> Header:
             for objective in search.objectives
         ],
         "engine": [search.engine.name, dict(search.engine.settings)],
-        "genes": [asdict(gene) for gene in space.genes],
+        "genes": [gene._asdict() for gene in space.genes],
     }
     text = json.dumps(state, sort_keys=True, ensure_ascii=False)
     return Header(

@@ -1,7 +1,6 @@
 """What commands share: opening a recipe or saying why not, and turning errors into one diagnostic.
 
-Exit codes: 0 clean or done, 1 findings or a failed run, 2 could not start. Whatever is the user's
-mistake leaves as a `Mistake`, which `merge_dsl/cli.py` prints; nothing here ends in a traceback.
+Whatever is the user's mistake leaves as a `Mistake`; nothing here ends in a traceback.
 """
 
 import sys
@@ -9,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from merge_dsl.commands.mistake import CANNOT, FINDINGS, Mistake
 from merge_dsl.meaning.load import NONE, Loaded, load_recipe
 from merge_dsl.meaning.recipe import Recipe, Write
 from merge_dsl.rules.not_yet import not_yet
@@ -18,19 +18,6 @@ from merge_dsl.space.fill import models_of
 from merge_dsl.text.diagnostics import Diagnostic, Severity
 from merge_dsl.text.source import Source
 from merge_dsl.tools.show_text import show_text
-
-DONE, FINDINGS, CANNOT = 0, 1, 2
-
-
-class Mistake(Exception):
-    """A command cannot go on: what, the way out, and the exit code."""
-
-    def __init__(self, what: str, way_out: str = "", code: int = FINDINGS) -> None:
-        super().__init__(what)
-        self.what, self.way_out, self.code = what, way_out, code
-
-    def __str__(self) -> str:
-        return f"{self.what}\n  = help: {self.way_out}" if self.way_out else self.what
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from merge_dsl.commands.asking import header_of, reported, scored, searched, tables
-from merge_dsl.commands.common import DONE, Job, Mistake, open_job, told
+from merge_dsl.commands.common import Job, open_job, told
 from merge_dsl.commands.merge import target_folder, write_candidate
+from merge_dsl.commands.mistake import DONE, Mistake
 from merge_dsl.meaning.recipe import Search
 from merge_dsl.search.engine import Engine
 from merge_dsl.search.engines import ENGINES

@@ -2,7 +2,7 @@
 
 import argparse
 
-from merge_dsl.commands.common import CANNOT, DONE, Mistake
+from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.text.codes import CODES
 from merge_dsl.text.words import nearest
 from merge_dsl.tools.rule_pages import PageError, page_path

@@ -8,7 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from merge_dsl.commands.common import CANNOT, DONE, FINDINGS, Mistake, show_errors
+from merge_dsl.commands.common import show_errors
+from merge_dsl.commands.mistake import CANNOT, DONE, FINDINGS, Mistake
 from merge_dsl.text.diagnostics import has_errors
 from merge_dsl.text.parse import parse
 from merge_dsl.text.reading import read_source

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from merge_dsl.commands.common import CANNOT, DONE, FINDINGS, Mistake, show_errors
+from merge_dsl.commands.common import show_errors
+from merge_dsl.commands.mistake import CANNOT, DONE, FINDINGS, Mistake
 from merge_dsl.text.diagnostics import has_errors, in_order
 from merge_dsl.text.format import FormatterError, format_text
 from merge_dsl.text.parse import parse

@@ -5,7 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-from merge_dsl.commands.common import CANNOT, DONE, Mistake, loaded_recipe, target_of
+from merge_dsl.commands.common import loaded_recipe, target_of
+from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.meaning.load import load_source
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.relocate import relocate

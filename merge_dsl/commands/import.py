@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from merge_dsl.commands.common import CANNOT, DONE, FINDINGS, Mistake
+from merge_dsl.commands.mistake import CANNOT, DONE, FINDINGS, Mistake
 from merge_dsl.text.parse import parse
 from merge_dsl.text.source import Source
 from merge_dsl.tools.mergekit.fields_in import Context

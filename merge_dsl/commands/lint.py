@@ -3,11 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
-from merge_dsl.commands.common import CANNOT, Mistake
+from merge_dsl.commands.mistake import CANNOT, Mistake
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.load import Loaded, load_source
 from merge_dsl.text.diagnostics import Diagnostic, Severity
@@ -61,16 +60,16 @@ def _lint(path: str, args: argparse.Namespace) -> Loaded:
     if args.fix or args.unsafe_fixes:
         return _mended(path, source, found, selection, depth, args.unsafe_fixes)
     loaded = load_source(source, found=found, depth=depth, form=True)
-    return replace(loaded, diagnostics=selection.kept(source.path, loaded.diagnostics))
+    return loaded._replace(diagnostics=selection.kept(source.path, loaded.diagnostics))
 
 
 def _selection(source: Source, args: argparse.Namespace) -> Selection:
     """The configuration above a recipe; what the command line says takes its place."""
     selection = configured(source.folder)
     if args.select is not None:
-        selection = replace(selection, select=codes_of(args.select, "--select"))
+        selection = selection._replace(select=codes_of(args.select, "--select"))
     if args.ignore is not None:
-        selection = replace(selection, ignore=codes_of(args.ignore, "--ignore"))
+        selection = selection._replace(ignore=codes_of(args.ignore, "--ignore"))
     return selection
 
 

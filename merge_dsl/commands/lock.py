@@ -10,7 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from merge_dsl.commands.common import CANNOT, DONE, FINDINGS, Mistake, loaded_recipe
+from merge_dsl.commands.common import loaded_recipe
+from merge_dsl.commands.mistake import CANNOT, DONE, FINDINGS, Mistake
 from merge_dsl.meaning.lock import (
     LockError,
     Problem,

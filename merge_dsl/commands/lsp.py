@@ -4,7 +4,7 @@ import argparse
 import importlib.util
 
 from merge_dsl import cli
-from merge_dsl.commands.common import CANNOT, DONE, Mistake
+from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,7 +9,8 @@ import os
 import sys
 from pathlib import Path
 
-from merge_dsl.commands.common import CANNOT, DONE, Job, Mistake, open_job, told
+from merge_dsl.commands.common import Job, open_job, told
+from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.space.candidate import Candidate
 from merge_dsl.space.fill import fill
 from merge_dsl.text.words import counted

@@ -9,7 +9,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from merge_dsl.commands.common import CANNOT, DONE, Mistake, loaded_recipe, target_of
+from merge_dsl.commands.common import loaded_recipe, target_of
+from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.meaning.recipe import Search
 from merge_dsl.space.compile import Space
 from merge_dsl.space.estimate import Estimate, estimate, hours_of, trials_of

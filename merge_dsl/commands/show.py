@@ -8,7 +8,8 @@ import argparse
 import json
 import sys
 
-from merge_dsl.commands.common import DONE, loaded_recipe
+from merge_dsl.commands.common import loaded_recipe
+from merge_dsl.commands.mistake import DONE
 from merge_dsl.meaning.load import load_source
 from merge_dsl.meaning.recipe import Recipe
 from merge_dsl.space.edits import apply

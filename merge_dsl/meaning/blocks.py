@@ -5,7 +5,6 @@ Names that are used are noted in the scope; whether they exist is for `merge_dsl
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from merge_dsl.meaning import recipe as r
 from merge_dsl.meaning.parts import PartRef, canonical
@@ -16,14 +15,14 @@ from merge_dsl.text import tree
 from merge_dsl.text.source import Span
 
 
-@dataclass
 class Scope:
     """The names of `let`s, and every name that is used. Lives only while `check` runs."""
 
-    lets: set[str] = field(default_factory=set)
-    imports: set[str] = field(default_factory=set)
-    references: list[r.Reference] = field(default_factory=list)
-    route_settings: list[tree.Setting] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.lets: set[str] = set()
+        self.imports: set[str] = set()
+        self.references: list[r.Reference] = []
+        self.route_settings: list[tree.Setting] = []
 
     def refer(self, noun: str, name: str, span: Span) -> None:
         self.references.append(r.Reference(noun, name, span))

@@ -5,7 +5,6 @@ up and reads what is known of each model; it judges nothing (that is `merge_dsl/
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from merge_dsl.meaning import recipe as r
@@ -20,15 +19,15 @@ from merge_dsl.meaning.values import meant
 from merge_dsl.text import tree
 
 
-@dataclass
 class Draft:
     """What has been read so far. Lives only while `check` runs."""
 
-    recipe: r.Recipe
-    depth: Depth = Depth.FACTS
-    scope: Scope = field(default_factory=Scope)
-    definitions: list[r.Definition] = field(default_factory=list)
-    written: list[r.Written] = field(default_factory=list)
+    def __init__(self, recipe: r.Recipe, depth: Depth) -> None:
+        self.recipe = recipe
+        self.depth = depth
+        self.scope = Scope()
+        self.definitions: list[r.Definition] = []
+        self.written: list[r.Written] = []
 
     def define(self, noun: str, name: tree.Name, since: int) -> None:
         self.definitions.append(r.Definition(noun, name.text, name.span, since))
@@ -41,7 +40,7 @@ def check(
     depth: Depth = Depth.FACTS,
 ) -> r.Recipe:
     """Bind a tree. `imported` maps the address of each `use` to its recipe, or to its problem."""
-    draft = Draft(r.Recipe(parsed.name.text, folder), depth)
+    draft = Draft(r.Recipe(parsed.name.text, folder, {}, {}, {}, {}, {}, {}, {}), depth)
     # Names are gathered first, so that a use before its definition can be told from a typo.
     draft.scope.lets |= {item.name.text for item in parsed.items if isinstance(item, tree.Let)}
     searches, reports, writes, imports = [], [], [], []
@@ -64,8 +63,7 @@ def check(
             writes.append(write_of(item, draft.scope, draft.written))
         else:
             _declaration(draft, item)
-    recipe = replace(
-        draft.recipe,
+    recipe = draft.recipe._replace(
         searches=tuple(searches),
         reports=tuple(reports),
         writes=tuple(writes),
@@ -146,19 +144,19 @@ def _use(draft: Draft, item: tree.Use, imported: Mapping[str, r.Recipe | r.Impor
     found = imported.get(item.address.value)
     whole = r.Import(name.text, item.address.value, item.span, item.address.span)
     if isinstance(found, r.Import):
-        return replace(whole, problem=found.problem)
+        return whole._replace(problem=found.problem)
     if found is None:
-        return replace(whole, problem=("N109", f"{item.address.value} cannot be read"))
+        return whole._replace(problem=("N109", f"{item.address.value} cannot be read"))
     for model in found.models.values():
         inner = f"{name.text}.{model.name}"
-        draft.recipe.models[inner] = replace(
-            model, name=inner, span=item.span, name_span=item.span, imported=True, problem=None
+        draft.recipe.models[inner] = model._replace(
+            name=inner, span=item.span, name_span=item.span, imported=True, problem=None
         )
         draft.definitions.append(r.Definition("model", inner, item.span, item.span.end))
     for data in found.data.values():
         inner = f"{name.text}.{data.name}"
-        draft.recipe.data[inner] = replace(
-            data, name=inner, span=item.span, name_span=item.span, imported=True
+        draft.recipe.data[inner] = data._replace(
+            name=inner, span=item.span, name_span=item.span, imported=True
         )
         draft.definitions.append(r.Definition("data", inner, item.span, item.span.end))
     return whole

@@ -1,13 +1,11 @@
 """Signatures of what a recipe may set outside a blend: engines, and the settings of each block."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["real", "int", "text", "list", "size", "rows", "engine", "budget", "word"]
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One setting. `words` are the only ones allowed where it is not empty."""
 
     kind: Kind
@@ -57,15 +55,7 @@ WRITE: dict[str, Option] = {
 }
 SHARD_BYTES = 5 * 1000**3  # where `shard` is not written, as in `vlm/weights/writer.py`
 ROUTE = ("repeat", "walk", "scale")  # read, not run yet
-PLANNED_METHODS = (
-    "soup",
-    "slerp",
-    "dare_linear",
-    "breadcrumbs",
-    "fisher",
-    "della",
-    "della_linear",
-)
+PLANNED_METHODS = ("fisher", "regmean")  # they read data; nothing measures it for them yet
 PLANNED_METRICS = ("accuracy", "bleu", "chrf", "anls")
 BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

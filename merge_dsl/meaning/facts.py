@@ -9,10 +9,9 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from merge_dsl.meaning.clip import architecture
 from merge_dsl.meaning.files import bytes_of
@@ -29,8 +28,7 @@ class FactsError(Exception):
     """A model folder that cannot be believed."""
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """One model. Numbers of `vision` are its tower's; the others its language model's."""
 
     model_type: str | None = None
@@ -162,8 +160,7 @@ def _of_config(config: dict[str, Any]) -> Facts:
     facts = Facts(model_type=kind, sees=sees, speaks=not tower_alone)
     if sees:
         tower = vision if isinstance(vision, dict) else config
-        facts = replace(
-            facts,
+        facts = facts._replace(
             vision_layers=_whole(tower, "num_hidden_layers", "depth"),
             vision_hidden=_whole(tower, "hidden_size", "embed_dim"),
             vision_intermediate=_whole(tower, "intermediate_size"),
@@ -184,8 +181,7 @@ def _of_config(config: dict[str, Any]) -> Facts:
     hidden = _whole(text, "hidden_size")
     eps = text.get("rms_norm_eps")
     crossed = text.get("cross_attention_layers")
-    return replace(
-        facts,
+    return facts._replace(
         text_type=_word(text, "model_type") or (None if text is not config else kind),
         head_dim=_whole(text, "head_dim") or (hidden // heads if hidden and heads else None),
         norm_eps=float(eps) if isinstance(eps, int | float) else None,
@@ -253,14 +249,12 @@ def _with_weights(facts: Facts, entries: Mapping[str, TensorEntry]) -> Facts:
         if seen is not None and said is not None and seen != said and name in CHECKED:
             spoken = name.replace("_", " ")
             raise FactsError(f"config.json says {spoken} {said}, the weights have {seen}")
-    names = {field.name for field in fields(Facts)}
-    missing = {n: v for n, v in found.items() if n in names and getattr(facts, n) is None}
-    return replace(
-        facts,
+    missing = {n: v for n, v in found.items() if n in Facts._fields and getattr(facts, n) is None}
+    return facts._replace(
         **missing,
         tied=_tied(facts, entries),
-        parameters=sum(entry.count for entry in entries.values()),
-        weight_bytes=sum(entry.count * BYTES.get(entry.dtype, 2) for entry in entries.values()),
+        parameters=sum(entry.size for entry in entries.values()),
+        weight_bytes=sum(entry.size * BYTES.get(entry.dtype, 2) for entry in entries.values()),
     )
 
 

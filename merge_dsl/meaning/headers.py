@@ -8,8 +8,8 @@ import json
 import math
 import stat
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from merge_dsl.meaning.files import bytes_of
 
@@ -24,15 +24,14 @@ class HeaderError(Exception):
     """A file is damaged, or is no safetensors file."""
 
 
-@dataclass(frozen=True)
-class TensorEntry:
+class TensorEntry(NamedTuple):
     """One tensor of a checkpoint."""
 
     dtype: str
     shape: tuple[int, ...]
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return math.prod(self.shape)
 
 

@@ -7,10 +7,9 @@ folder says of itself. Cards are often silent, so what is missing here is unknow
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from merge_dsl.meaning.recipe import Model
 
@@ -19,8 +18,7 @@ LONGEST = 65_536  # characters of a card that are looked at
 LINE = re.compile(r"(?P<key>\w+)\s*:\s*(?P<value>.*)")
 
 
-@dataclass(frozen=True)
-class Lineage:
+class Lineage(NamedTuple):
     """One model. `parents` maps a stack to the model that it was tuned from; `root` has none."""
 
     parents: Mapping[str, str]

@@ -5,8 +5,8 @@ place, and the recipe when none of them is an error.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from merge_dsl.meaning.check import check
 from merge_dsl.meaning.depth import Depth
@@ -27,8 +27,7 @@ MANY = 1000  # names that one import may bring; imports of imports multiply them
 Known = dict[Path, Recipe | Import]  # what was imported already, for a file is read once
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A recipe as read. `recipe` is None where a diagnostic is an error."""
 
     source: Source
@@ -120,7 +119,7 @@ def _override(
         if item.name.text in overrides:
             start, end = item.value.span.start, item.span.end
             text = text[:start] + overrides[item.name.text] + text[end:]
-    return replace(source, text=text), problems
+    return Source(source.path, text), problems
 
 
 def _bind(

@@ -1,11 +1,9 @@
 """Signatures of the metrics: settings and which way is up. The formulas live in `vlm/metrics`."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """What a metric reads and returns. `settings` maps a setting to its allowed words, default first."""
 
     settings: dict[str, tuple[str, ...]]
@@ -45,5 +43,11 @@ METRICS: dict[str, Metric] = {
         {},
         "likelihood",
         about="mean over samples of the mean log-probability of a reference's tokens",
+    ),
+    # Bounded, where the logarithm is not: pictures that no candidate reads do not drown the others.
+    "likelihood": Metric(
+        {},
+        "likelihood",
+        about="mean over samples of the probability of a reference's tokens (geometric mean)",
     ),
 }

@@ -6,7 +6,7 @@ that names the kinds of tensors in them (`language.layers.attention`), each kind
 """
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from merge_dsl.text.source import Span
 
@@ -44,8 +44,7 @@ IMPLIED = {  # leaves that a part brings along, and yields to a line that names 
 Counts = Mapping[str, int]  # stack -> number of layers
 
 
-@dataclass(frozen=True)
-class PartRef:
+class PartRef(NamedTuple):
     """A part as written: `language.layers[0..7]`. `name` is None where there is no such part."""
 
     name: str | None

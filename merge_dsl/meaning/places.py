@@ -7,9 +7,8 @@ In: `"zoo:emoji-vlm-en"`, `"file:models/mine"`, `"hf:org/name"`, `"open_clip:ViT
 import importlib.util
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from merge_dsl.space.candidate import Place
 from merge_dsl.text.words import nearest, quoted
@@ -19,8 +18,7 @@ SCHEMES = ("hf", "file", "zoo", "open_clip")
 HUB_NAME = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
 
 
-@dataclass(frozen=True)
-class Located:
+class Located(NamedTuple):
     """Where an address leads. `problem` says why it leads nowhere, `help` what to do."""
 
     place: Place

@@ -6,8 +6,8 @@ recipe without errors leaves `load_recipe`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.parts import PartRef
@@ -17,8 +17,7 @@ from merge_dsl.text.source import Span
 from merge_dsl.text.tree import Setting, Value
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """A name used somewhere. `noun` is what it must name: model, data, target or let."""
 
     noun: str
@@ -26,8 +25,7 @@ class Reference:
     span: Span
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(NamedTuple):
     """A name given to something. `noun` as in `Reference`; it is known from offset `since` on."""
 
     noun: str
@@ -36,8 +34,7 @@ class Definition:
     since: int
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """A setting as written, for the rules that judge names and kinds."""
 
     owner: str  # "model", "data", "write", "search", or "engine cma_es"
@@ -47,8 +44,7 @@ class Written:
     span: Span
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     name: str
     place: Place
     folder: Path | None
@@ -63,8 +59,7 @@ class Model:
     imported: bool = False
 
 
-@dataclass(frozen=True)
-class Data:
+class Data(NamedTuple):
     name: str
     place: Place
     path: Path | None
@@ -79,17 +74,15 @@ class Data:
     imported: bool = False
 
 
-@dataclass(frozen=True)
-class Per:
-    """`per 8 layers`: unit is "layers" or "part"; `count` layers share a value."""
+class Per(NamedTuple):
+    """`per 8 layers`: unit is "layers" or "part"; `size` layers share a value."""
 
     unit: str
-    count: int
+    size: int
     span: Span
 
 
-@dataclass(frozen=True)
-class When:
+class When(NamedTuple):
     """`when method is ties | dare_ties`."""
 
     name: str
@@ -97,8 +90,7 @@ class When:
     span: Span
 
 
-@dataclass(frozen=True)
-class Let:
+class Let(NamedTuple):
     name: str
     value: Expr
     per: Per | None
@@ -107,8 +99,7 @@ class Let:
     name_span: Span
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(NamedTuple):
     """One line of settings inside a blend."""
 
     name: str
@@ -120,8 +111,7 @@ class Assignment:
     name_span: Span
 
 
-@dataclass(frozen=True)
-class OriginRef:
+class OriginRef(NamedTuple):
     """`llava.language`. `part` is None where the model has no such part."""
 
     model: str
@@ -130,35 +120,30 @@ class OriginRef:
     span: Span
 
 
-@dataclass(frozen=True)
-class KeepLine:
+class KeepLine(NamedTuple):
     parts: tuple[PartRef, ...]
     origin: OriginRef
     span: Span
 
 
-@dataclass(frozen=True)
-class MethodRef:
+class MethodRef(NamedTuple):
     name: str
     span: Span
 
 
-@dataclass(frozen=True)
-class Take:
+class Take(NamedTuple):
     origin: OriginRef
     settings: tuple[Assignment, ...]
     has_block: bool
     span: Span
 
 
-@dataclass(frozen=True)
-class EachBlock:
+class EachBlock(NamedTuple):
     settings: tuple[Assignment, ...]
     span: Span
 
 
-@dataclass(frozen=True)
-class BlendLine:
+class BlendLine(NamedTuple):
     parts: tuple[PartRef, ...]
     methods: tuple[MethodRef, ...]  # several where the method is a choice
     method_span: Span  # of the call, or of the choice
@@ -176,8 +161,7 @@ class BlendLine:
         return self.bases[-1] if self.bases else None
 
 
-@dataclass(frozen=True)
-class Require:
+class Require(NamedTuple):
     """`require layers <= 48`. Sides are as written; `merge_dsl/meaning/requires.py` reads them."""
 
     left: Value
@@ -186,8 +170,7 @@ class Require:
     span: Span
 
 
-@dataclass(frozen=True)
-class Merge:
+class Merge(NamedTuple):
     name: str
     lines: tuple[KeepLine | BlendLine, ...]
     requires: tuple[Require, ...]
@@ -195,8 +178,7 @@ class Merge:
     name_span: Span
 
 
-@dataclass(frozen=True)
-class Hop:
+class Hop(NamedTuple):
     """A step of a road: the layers of `origin` one after another, or the hops of a bracket.
 
     Left out with `maybe`; walked `repeat` times; what enters it is multiplied by `scale`.
@@ -210,8 +192,7 @@ class Hop:
     span: Span
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """A road through layers: drawn as a `path`, or laid out in slots from a `pool`."""
 
     name: str
@@ -235,8 +216,7 @@ class Route:
         return next((s for s in reversed(self.settings) if s.name == name), None)
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     factor: float
     metric: str
     settings: Mapping[str, str]
@@ -246,22 +226,19 @@ class Term:
     arguments: tuple[tuple[str | None, Value, Span], ...] = ()
 
 
-@dataclass(frozen=True)
-class Objective:
+class Objective(NamedTuple):
     terms: tuple[Term, ...]
     maximize: bool
     span: Span
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(NamedTuple):
     name: str
     settings: Mapping[str, float | int | str]
     span: Span
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """When to stop, whichever comes first."""
 
     trials: int | None = None
@@ -269,8 +246,7 @@ class Budget:
     seconds: float | None = None
 
 
-@dataclass(frozen=True)
-class Search:
+class Search(NamedTuple):
     target: str
     objectives: tuple[Objective, ...]
     engine: Engine
@@ -283,15 +259,13 @@ class Search:
     pick_span: Span | None = None
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(NamedTuple):
     target: str
     terms: tuple[Term, ...]
     span: Span
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(NamedTuple):
     target: str
     path: str
     dtype: str | None
@@ -299,8 +273,7 @@ class Write:
     span: Span
 
 
-@dataclass(frozen=True)
-class Import:
+class Import(NamedTuple):
     """`use "common/coco.merge" as coco`. `problem` says why it could not be read."""
 
     name: str
@@ -310,19 +283,18 @@ class Import:
     problem: tuple[str, str] | None = None  # code, message
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(NamedTuple):
     """A whole recipe. Dictionaries are in the order of the text; imported names are `coco.name`."""
 
     name: str
     folder: Path
-    models: dict[str, Model] = field(default_factory=dict)
-    data: dict[str, Data] = field(default_factory=dict)
-    lets: dict[str, Let] = field(default_factory=dict)
-    merges: dict[str, Merge] = field(default_factory=dict)
-    routes: dict[str, Route] = field(default_factory=dict)
-    stages: dict[str, Model] = field(default_factory=dict)  # merges and routes that are taken from
-    parents: dict[str, frozenset[str]] = field(default_factory=dict)  # models behind each of them
+    models: dict[str, Model]
+    data: dict[str, Data]
+    lets: dict[str, Let]
+    merges: dict[str, Merge]
+    routes: dict[str, Route]
+    stages: dict[str, Model]  # merges and routes that are taken from
+    parents: dict[str, frozenset[str]]  # the models behind each merge and route
     searches: tuple[Search, ...] = ()
     reports: tuple[Report, ...] = ()
     writes: tuple[Write, ...] = ()

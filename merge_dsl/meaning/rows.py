@@ -5,7 +5,6 @@ cannot be read. JSON lines and CSV need the standard library only; parquet needs
 imported when a parquet file is read and not before.
 """
 
-import hashlib
 import importlib
 import json
 from collections.abc import Iterator
@@ -55,6 +54,8 @@ def count_of(data: Data) -> int | None:
 
 def digest_of(row: Row) -> str:
     """A fingerprint of what a row shows and asks, in whatever order its columns stand."""
+    import hashlib  # two milliseconds that only a look at rows needs
+
     kept = {k: _plain(v) for k, v in row.items() if k not in QUIET and v not in (None, "", [])}
     text = json.dumps(kept, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
@@ -62,6 +63,8 @@ def digest_of(row: Row) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
+        import hashlib
+
         return hashlib.blake2b(value, digest_size=16).hexdigest()
     if isinstance(value, dict):  # a picture as `datasets` stores it: its bytes, and a path
         kept = {k: v for k, v in value.items() if k != "path" or not value.get("bytes")}

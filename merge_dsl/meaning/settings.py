@@ -109,5 +109,5 @@ def per_of(clause: tree.Per | None) -> r.Per | None:
     if clause is None:
         return None
     if clause.unit.text in ONE_EACH:
-        return r.Per("layers", 1 if clause.count is None else clause.count, clause.span)
-    return r.Per(clause.unit.text, 1 if clause.count is None else clause.count, clause.span)
+        return r.Per("layers", 1 if clause.size is None else clause.size, clause.span)
+    return r.Per(clause.unit.text, 1 if clause.size is None else clause.size, clause.span)

@@ -5,8 +5,6 @@ those that its result will have: the config of its host, and layers counted from
 So each rule about models is a rule about stages, too.
 """
 
-from dataclasses import replace
-
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model, OriginRef, Recipe, Route
@@ -70,8 +68,7 @@ def _merged(recipe: Recipe, merge: Merge) -> Facts:
     facts = host.facts if host is not None and host.facts is not None else Facts()
     counts = counts_of(recipe, merge)
     named = {leaf for line in merge.lines for part in line.parts for leaf in leaves(part)}
-    return replace(
-        facts,
+    return facts._replace(
         sees=bool(named & {"projector", "vision.embed", "vision.layers"}),
         speaks=any(leaf.startswith("language.") for leaf in named),
         layers=counts.get("language"),
@@ -95,7 +92,7 @@ def _walked(recipe: Recipe, route: Route) -> Facts | None:
         lengths = {}
     length = next(iter(lengths)) if len(lengths) == 1 else None
     walked = [o for o in route.origins if o not in route.begins and o not in route.ends]
-    facts = replace(host.facts, parameters=None, weight_bytes=None)
+    facts = host.facts._replace(parameters=None, weight_bytes=None)
     if walked and stack_of(recipe, walked[0]) == "vision":
-        return replace(facts, vision_layers=length)
-    return replace(facts, layers=length)
+        return facts._replace(vision_layers=length)
+    return facts._replace(layers=length)

@@ -5,37 +5,33 @@ In: value nodes of the tree. Out: `Expr`. Nothing is judged here: what makes no 
 """
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from merge_dsl.space.candidate import Value
 from merge_dsl.text import tree
 from merge_dsl.text.source import Span
 
 
-@dataclass(frozen=True)
-class Const:
+class Const(NamedTuple):
     value: Value
     span: Span
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(NamedTuple):
     """A bare name that is no `let`: the option of a choice, or a mistake."""
 
     text: str
     span: Span
 
 
-@dataclass(frozen=True)
-class LetRef:
+class LetRef(NamedTuple):
     """A name refers to one draw: every use of a `let` is the same value."""
 
     name: str
     span: Span
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(NamedTuple):
     """A hole. `low` and `high` are 0 and the last index for a choice or a flag."""
 
     kind: str  # "real" | "int" | "choice" | "flag"
@@ -50,32 +46,28 @@ class Draw:
     bare: bool = False  # written `1..3`: neither `int 1..3` nor `1.0..3.0`
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(NamedTuple):
     operator: str
     left: "Expr"
     right: "Expr"
     span: Span
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """One value for each group of a `per` clause."""
 
     items: tuple["Expr", ...]
     span: Span
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """`curve(0.2, 0.9, 0.4)`: over the depth of a stack, straight lines between evenly spread points."""
 
     points: tuple["Expr", ...]
     span: Span
 
 
-@dataclass(frozen=True)
-class Strange:
+class Strange(NamedTuple):
     """Something that is no value of a setting; `what` names it."""
 
     what: str

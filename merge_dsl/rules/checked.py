@@ -1,34 +1,36 @@
 """What a rule is given, and what several rules ask of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Merge, Recipe, Route
 from merge_dsl.meaning.values import Draw, draws
 from merge_dsl.space.lengths import Lengths
 from merge_dsl.space.resolve import Frame, assignments_of, frame_of
-from merge_dsl.space.road import Road, every_hop
+from merge_dsl.space.road import Road, every_hop, road_of
 from merge_dsl.text.source import Source, Span
 
 
-@dataclass(frozen=True)
 class Checked:
     """A recipe, which may be wrong, and its text. `depth` says what a rule may read beyond them."""
 
-    source: Source
-    recipe: Recipe
-    depth: Depth = Depth.FACTS
-    frames: dict[str, Frame] = field(default_factory=dict, compare=False, repr=False)
-    roads: list[tuple[Route, Road, Lengths]] = field(
-        default_factory=list, compare=False, repr=False
-    )
+    def __init__(self, source: Source, recipe: Recipe, depth: Depth = Depth.FACTS) -> None:
+        self.source, self.recipe, self.depth = source, recipe, depth
+        self.frames: dict[str, Frame] = {}
+        self.roads: dict[str, Road] = {}
+        self.known: list[tuple[Route, Road, Lengths]] | None = None  # for the rules of routes
 
     def frame(self, merge: Merge) -> Frame:
         """A merge laid out: once, however many rules ask."""
         if merge.name not in self.frames:
             self.frames[merge.name] = frame_of(self.recipe, merge)
         return self.frames[merge.name]
+
+    def road(self, route: Route) -> Road:
+        """A route laid out, once too. Raises SpaceError."""
+        if route.name not in self.roads:
+            self.roads[route.name] = road_of(self.recipe, route)
+        return self.roads[route.name]
 
     def line(self, span: Span) -> int:
         """The number of the line on which something stands."""

@@ -14,7 +14,7 @@ from merge_dsl.rules.checked import Checked
 from merge_dsl.rules.numbers import interval
 from merge_dsl.space.lengths import lengths_of
 from merge_dsl.space.resolve import SpaceError
-from merge_dsl.space.road import every_hop, layers_of, road_of, stack_of
+from merge_dsl.space.road import every_hop, layers_of, stack_of
 from merge_dsl.text.diagnostics import Diagnostic, finding
 from merge_dsl.text.source import Span
 
@@ -101,7 +101,7 @@ def vanishing(checked: Checked) -> Iterator[Diagnostic]:
 def cross_attention(checked: Checked) -> Iterator[Diagnostic]:
     """V507: a layer that looks at the picture is told where it stands."""
     for route in checked.recipe.routes.values():
-        for span, origin, place in _placed(checked.recipe, route):
+        for span, origin, place in _placed(checked, route):
             facts = facts_of_walked(checked.recipe, origin.model)
             if facts is None or not facts.cross_layers:
                 continue
@@ -116,10 +116,10 @@ def cross_attention(checked: Checked) -> Iterator[Diagnostic]:
 Placed = tuple[Span, OriginRef, list[tuple[int, int | None]]]
 
 
-def _placed(recipe: Recipe, route: Route) -> Iterator[Placed]:
+def _placed(checked: Checked, route: Route) -> Iterator[Placed]:
     """Each origin with its layers and where they stand; None where that is drawn."""
     try:
-        road = road_of(recipe, route)
+        recipe, road = checked.recipe, checked.road(route)
         if route.pool:
             for origin in route.pool:
                 yield origin.span, origin, [(x.number, None) for x in layers_of(recipe, origin)]
@@ -148,7 +148,7 @@ def feature_layers(checked: Checked) -> Iterator[Diagnostic]:
         if facts is None or facts.feature_layer is None or facts.vision_layers is None:
             continue
         try:
-            lengths = lengths_of(checked.recipe, route, road_of(checked.recipe, route))
+            lengths = lengths_of(checked.recipe, route, checked.road(route))
         except SpaceError:
             continue
         if not lengths or set(lengths) == {facts.vision_layers}:

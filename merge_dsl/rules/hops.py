@@ -90,7 +90,7 @@ def _setting(recipe: Recipe, line: Assignment) -> Iterator[Diagnostic]:
     if line.at is not None or line.when:
         message = "a route's settings hold for the whole road"
         yield finding("K205", line.span, message, "only `per` may follow")
-    if line.per is not None and (line.per.unit not in UNITS or line.per.count < 1):
+    if line.per is not None and (line.per.unit not in UNITS or line.per.size < 1):
         message = f"there is no `per {line.per.unit}` in a route"
         help = "write `per slot`, `per hop` or `per layer`"
         yield finding("K205", line.per.span, message, help)

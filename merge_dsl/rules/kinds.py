@@ -17,9 +17,20 @@ from merge_dsl.meaning.settings import (
     text_of,
     whole_of,
 )
-from merge_dsl.meaning.values import Const, Curve, Draw, Expr, LetRef, Operation, Series, Strange
+from merge_dsl.meaning.values import (
+    Const,
+    Curve,
+    Draw,
+    Expr,
+    LetRef,
+    Operation,
+    Series,
+    Strange,
+    Word,
+)
 from merge_dsl.rules.checked import Checked, assignments, blends
 from merge_dsl.rules.numbers import interval
+from merge_dsl.space.resolve import spoken
 from merge_dsl.text import tree
 from merge_dsl.text.diagnostics import Diagnostic, finding
 from merge_dsl.text.source import Span
@@ -43,10 +54,15 @@ def bases(checked: Checked) -> Iterator[Diagnostic]:
         known = {m.name: METHODS[m.name] for m in line.methods if m.name in METHODS}
         needs = [name for name, method in known.items() if method.base == "required"]
         if needs and line.base is None:
-            message = f"{quoted(needs)} subtracts a base, and none is named"
+            ends = all(known[name].blends == "models" for name in needs)
+            does = "starts at" if ends else "subtracts"
+            message = f"{quoted(needs)} {does} a base, and none is named"
             help = "add a line `base NAME`: the model from which the others were tuned"
+            if ends:
+                help = "add a line `base NAME`: the model at the other end"
             yield finding("K202", line.method_span, message, help)
-        if known and not needs and len(known) == len(line.methods) and line.base is not None:
+        refused = [name for name, method in known.items() if method.base == "refused"]
+        if refused and len(refused) == len(line.methods) and line.base is not None:
             message = f"{quoted(list(known))} blends whole models and takes no base"
             help = "remove this line, or blend by `task_arithmetic`"
             yield finding("K206", line.base.span, message, help)
@@ -54,8 +70,12 @@ def bases(checked: Checked) -> Iterator[Diagnostic]:
             low, high = method.takes
             if not low <= len(line.takes) <= (high if high is not None else len(line.takes)):
                 wanted = f"at least {low}" if high is None else f"{low} to {high}"
-                message = f"`{name}` needs {wanted} ingredients, and {len(line.takes)} are taken"
-                yield finding("K209", line.method_span, message, "add `take NAME` lines")
+                wanted = str(low) if low == high else wanted
+                noun = "ingredient" if low == high == 1 else "ingredients"
+                message = f"`{name}` needs {wanted} {noun}, and {len(line.takes)} are taken"
+                few = len(line.takes) < low
+                help = "add `take NAME` lines" if few else "remove `take` lines"
+                yield finding("K209", line.method_span, message, help)
         seeds = [item for item in line.arguments if item[0] == "seed"]
         for _, value, span in seeds:
             seed = whole_of(value)
@@ -87,8 +107,9 @@ def differences(checked: Checked) -> Iterator[Diagnostic]:
 
 def _adds_models(line: BlendLine) -> bool:
     known = [METHODS[m.name] for m in line.methods if m.name in METHODS]
-    return any(m.name in ("soup", "slerp") for m in line.methods) or any(
-        method.base == "refused" for method in known
+    return any(
+        method.blends == "models" and (method.base != "optional" or line.base is None)
+        for method in known
     )
 
 
@@ -124,7 +145,7 @@ def _clauses(per: Per | None, value: Expr) -> Iterator[Diagnostic]:
     if per is not None and per.unit not in ("layers", "part"):
         message = f"there is no `per {per.unit}` in a merge"
         yield finding("K205", per.span, message, "write `per 8 layers`, `per layer` or `per part`")
-    elif per is not None and per.count < 1:
+    elif per is not None and per.size < 1:
         yield finding("K205", per.span, "a group has at least one layer")
 
 
@@ -162,12 +183,44 @@ def _scope(line: BlendLine, assignment: Assignment, setting: Setting) -> Iterato
 
 
 def _kind(checked: Checked, assignment: Assignment, setting: Setting) -> Iterator[Diagnostic]:
+    if setting.kind == "word":
+        yield from _words(checked, assignment, setting)
+        return
     wanted = {"flag": "true, false or flag", "int": "a whole number", "real": "a number"}
     for span, kind in _kinds(checked, assignment.value, 0):
         fits = kind == "truth" if setting.kind == "flag" else kind == "number"
         if not fits and kind != "unknown":
             message = f"`{assignment.name}` is {wanted[setting.kind]}"
             yield finding("K205", span, message)
+
+
+def _words(checked: Checked, assignment: Assignment, setting: Setting) -> Iterator[Diagnostic]:
+    for span, text in _said(checked, assignment.value, 0):
+        if text not in setting.words:
+            message = f"`{assignment.name}` is one of {quoted(setting.words, 'or')}"
+            close = nearest(text, setting.words)
+            yield finding("K205", span, message, f"did you mean `{close}`?" if close else None)
+
+
+def _said(checked: Checked, value: Expr, depth: int) -> Iterator[tuple[Span, str]]:
+    """The words that a value can be; what is no word is shown as it is written."""
+    if isinstance(value, Word):
+        yield value.span, value.text
+    elif isinstance(value, Const):
+        yield value.span, spoken(value.value)
+    elif isinstance(value, Draw) and value.options:
+        for option in value.options:
+            yield value.span, spoken(option)
+    elif isinstance(value, Series):
+        for item in value.items:
+            yield from _said(checked, item, depth)
+    elif isinstance(value, LetRef) and value.name in checked.recipe.lets and depth < 50:
+        let = checked.recipe.lets[value.name]
+        if let.span.end <= value.span.start:
+            for _, text in _said(checked, let.value, depth + 1):
+                yield value.span, text
+    elif not isinstance(value, LetRef | Strange):
+        yield value.span, checked.source.slice(value.span)
 
 
 def _kinds(checked: Checked, value: Expr, depth: int) -> Iterator[tuple[Span, str]]:

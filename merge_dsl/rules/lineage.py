@@ -3,17 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 from merge_dsl.meaning.lineage import ancestors, identity
+from merge_dsl.meaning.methods import METHODS
 from merge_dsl.meaning.parts import STACKS, leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model, OriginRef, Recipe, Route
 from merge_dsl.rules.checked import Checked, blends
 from merge_dsl.space.layout import origins_of
 from merge_dsl.text.diagnostics import Diagnostic, finding
-
-MEANS = {  # methods that average whole models
-    "linear",
-    "soup",
-    "slerp",
-}
 
 
 def strangers(checked: Checked) -> Iterator[Diagnostic]:
@@ -23,9 +18,11 @@ def strangers(checked: Checked) -> Iterator[Diagnostic]:
         stack = next((s for s in STACKS if _touches(line, s)), None)
         if stack is None:
             continue
-        if line.base is not None:
+        known = [METHODS[m.name] for m in line.methods if m.name in METHODS]
+        end = bool(known) and all(m.blends == "models" and m.base == "required" for m in known)
+        if line.base is not None and not end:
             yield from _from_base(checked, line, line.base, stack, made[stack])
-        elif all(method.name in MEANS for method in line.methods):
+        elif len(known) == len(line.methods) and all(m.blends == "models" for m in known):
             yield from _of_one_family(checked, line, stack)
 
 
@@ -84,15 +81,15 @@ def _strange(model: Model, base: Model, stack: str) -> bool:
 
 def _of_one_family(checked: Checked, line: BlendLine, stack: str) -> Iterator[Diagnostic]:
     known: list[tuple[OriginRef, frozenset[str]]] = []
-    for take in line.takes:
-        model = checked.recipe.models.get(take.origin.model)
+    for origin in (*line.bases[-1:], *(take.origin for take in line.takes)):
+        model = checked.recipe.models.get(origin.model)
         if model is None:
             continue
         family, complete = ancestors(model, stack)
         if not complete or not family:
             continue
         if known and not any(family & other for _, other in known):
-            message = f"`{take.origin.model}` and `{known[0][0].model}` have no common ancestor"
+            message = f"`{origin.model}` and `{known[0][0].model}` have no common ancestor"
             help = "the mean of strangers is worse than each of them"
-            yield finding("M404", take.origin.span, message, help)
-        known.append((take.origin, family))
+            yield finding("M404", origin.span, message, help)
+        known.append((origin, family))

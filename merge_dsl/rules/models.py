@@ -126,14 +126,14 @@ def groups(checked: Checked) -> Iterator[Diagnostic]:
         lines += [(let.per, let.span.start) for let in checked.recipe.lets.values()]
         for per, start in lines:
             grouping = frame.groupings.get(start)
-            if per is None or per.unit != "layers" or per.count < 2 or grouping is None:
+            if per is None or per.unit != "layers" or per.size < 2 or grouping is None:
                 continue
             for stack in STACKS:
-                found = (layer_of(unit) for unit in grouping.index)
+                found = (layer_of(unit) for unit in grouping.group)
                 members = {layer for layer in found if layer and layer[0] == stack}
-                left = len(members) % per.count
+                left = len(members) % per.size
                 if left:
-                    message = f"{len(members)} layers in groups of {per.count}"
+                    message = f"{len(members)} layers in groups of {per.size}"
                     yield finding("M403", per.span, f"{message}: the last group has {left}")
 
 

@@ -13,7 +13,7 @@ from merge_dsl.meaning.recipe import (
     OriginRef,
     Reference,
 )
-from merge_dsl.meaning.values import Curve, Draw, Expr, Operation, Series, Word
+from merge_dsl.meaning.values import Curve, Draw, Expr, Operation, Series, Word, references
 from merge_dsl.rules.checked import Checked, assignments, blends
 from merge_dsl.space.layout import origins_of
 from merge_dsl.space.resolve import lets_of, spoken
@@ -139,8 +139,8 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
         option = isinstance(let.value, Word) and let.name in asked
         for word in () if option else _words(let.value):
             yield _no_such(f"there is no `let` `{word.text}`", word.text, word.span, list(lets))
-    for _, assignment in assignments(checked.recipe):
-        for word in _words(assignment.value):
+    for line, assignment in assignments(checked.recipe):
+        for word in _words(assignment.value) if not _takes_words(line, assignment) else ():
             yield _no_such(f"there is no `let` `{word.text}`", word.text, word.span, list(lets))
         for when in assignment.when:
             if when.name == "method" or when.name not in lets:
@@ -167,11 +167,25 @@ def _words(value: Expr) -> Iterator[Word]:
 
 
 def _asked(checked: Checked) -> set[str]:
-    """The `let`s that a `when` asks for, and those that they are made from."""
+    """The `let`s that may be a word, and those that they are made from.
+
+    A `when` asks for an option, and some settings of methods are words.
+    """
     lets = checked.recipe.lets
-    named = {when.name for _, line in assignments(checked.recipe) for when in line.when}
+    named: set[str] = set()
+    for line, assignment in assignments(checked.recipe):
+        named |= {when.name for when in assignment.when}
+        if _takes_words(line, assignment):
+            named |= {ref.name for ref in references(assignment.value)}
     found = {name for name in named if name in lets}
     return found | {let.name for name in found for let in lets_of(checked.recipe, lets[name].value)}
+
+
+def _takes_words(line: BlendLine, assignment: Assignment) -> bool:
+    """Whether a bare name may be what a setting is; `kinds` says which it can be."""
+    known = [METHODS[m.name].settings for m in line.methods if m.name in METHODS]
+    found = [table[assignment.name] for table in known if assignment.name in table]
+    return any(setting.kind == "word" for setting in found)
 
 
 def defined_twice(checked: Checked) -> Iterator[Diagnostic]:

@@ -4,7 +4,6 @@ A note where a recipe is only linted; an error where a command must run it (`not
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from merge_dsl.meaning import engines
 from merge_dsl.meaning.recipe import BlendLine, Merge, Recipe, Search
@@ -20,7 +19,7 @@ def later(checked: Checked) -> Iterator[Diagnostic]:
     for target in (*recipe.merges, *recipe.routes):
         for diagnostic in not_yet(recipe, target):
             if diagnostic.code == "N199":
-                yield replace(diagnostic, severity=Severity.NOTE)
+                yield diagnostic._replace(severity=Severity.NOTE)
 
 
 def not_yet(recipe: Recipe, target: str) -> list[Diagnostic]:

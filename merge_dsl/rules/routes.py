@@ -8,7 +8,7 @@ from merge_dsl.meaning.values import draws, references
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.lengths import Lengths, Unknown, fewest_through, lengths_of, most_often
 from merge_dsl.space.resolve import SpaceError
-from merge_dsl.space.road import Road, every_hop, height_of, road_of, stack_of
+from merge_dsl.space.road import Road, every_hop, height_of, stack_of
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import counted
@@ -52,7 +52,8 @@ _INSTEAD = {
 
 
 def _walked(route: Route) -> list[OriginRef]:
-    return [o for o in route.origins if o not in route.begins and o not in route.ends]
+    ends = {*route.begins, *route.ends}
+    return [origin for origin in route.origins if origin not in ends]
 
 
 def layers_of_merges(checked: Checked) -> Iterator[Diagnostic]:
@@ -189,12 +190,14 @@ def walked_again(checked: Checked) -> Iterator[Diagnostic]:
 
 def _known(checked: Checked) -> list[tuple[Route, Road, Lengths]]:
     """The routes that are laid out, with their lengths; the others have no road to judge."""
-    found = checked.roads
-    for route in checked.recipe.routes.values() if not found else ():
+    if checked.known is not None:
+        return checked.known
+    found = checked.known = []
+    for route in checked.recipe.routes.values():
         if bool(route.paths) == bool(route.pool):
             continue
         try:
-            road = road_of(checked.recipe, route)
+            road = checked.road(route)
             lengths = lengths_of(checked.recipe, route, road)
             if lengths and route.paths:
                 most_often(checked.recipe, route, road)

@@ -1,6 +1,5 @@
 """V: whether the result can be shown a picture: its image token, and the template it is asked by."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,7 +89,7 @@ def templates(checked: Checked) -> Iterator[Diagnostic]:
         host = host_of(merge)
         if host is None:
             continue
-        found: dict[str, str] = {}
+        found: dict[bytes, str] = {}
         for line in merge.lines:
             if not isinstance(line, BlendLine):
                 continue
@@ -109,8 +108,8 @@ def templates(checked: Checked) -> Iterator[Diagnostic]:
                 found.setdefault(template, take.model)
 
 
-def template_of(model: Model) -> str | None:
-    """A digest of a model's chat template, blanks at the ends of lines aside; None without one."""
+def template_of(model: Model) -> bytes | None:
+    """A model's chat template, blanks at the ends of lines aside; None without one."""
     if model.folder is None:
         return None
     text = _bytes(model.folder / "chat_template.jinja")
@@ -121,7 +120,7 @@ def template_of(model: Model) -> str | None:
     if text is None:
         return None
     lines = [line.rstrip() for line in text.strip().splitlines()]
-    return hashlib.blake2b(b"\n".join(lines), digest_size=8).hexdigest()
+    return b"\n".join(lines)
 
 
 def _named(path: Path) -> bytes | None:

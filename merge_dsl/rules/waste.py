@@ -51,7 +51,7 @@ def scales(checked: Checked) -> Iterator[Diagnostic]:
     """X309: weights that are divided by their sum have one dimension too many."""
     for merge, number, line in blends(checked.recipe):
         known = [METHODS[m.name] for m in line.methods if m.name in METHODS]
-        normal = all("normalize" in method.settings for method in known)
+        normal = all(method.normal or "normalize" in method.settings for method in known)
         if not line.takes or not normal or len(known) != len(line.methods):
             continue
         frame = checked.frame(merge)
@@ -69,6 +69,8 @@ def scales(checked: Checked) -> Iterator[Diagnostic]:
 def _free(frame: Frame, line: BlendLine, unit: str) -> Assignment | None:
     """The last of the weights at a unit, where all are holes of their own and are divided."""
     for method in line.methods:
+        if METHODS[method.name].normal:
+            continue
         default = METHODS[method.name].settings["normalize"].default
         written = next(deciding(frame, line, SHARED, "normalize", unit), None)
         value = written[0].value if written else None
@@ -119,7 +121,7 @@ def _in_block(
     checked: Checked, frame: Frame, block: tuple[Assignment, ...]
 ) -> Iterator[Diagnostic]:
     for number, early in enumerate(block):
-        mine = frame.groupings[early.span.start].index.keys()
+        mine = frame.groupings[early.span.start].group.keys()
         for late in block[number + 1 : number + MANY]:
             whole = late.at is None or (mine and mine <= _units(frame, late))
             if late.name == early.name and not late.when and whole:
@@ -128,7 +130,7 @@ def _in_block(
 
 
 def _units(frame: Frame, assignment: Assignment) -> set[str]:
-    return set(frame.groupings[assignment.span.start].index)
+    return set(frame.groupings[assignment.span.start].group)
 
 
 def _dead(checked: Checked, early: Span, late: Span, what: str) -> Diagnostic:

@@ -6,8 +6,6 @@ child has; the other ingredients are *guests*, who share a weight evenly. Blends
 a share of the host are left out where some blend has no host, or nobody else.
 """
 
-from dataclasses import replace
-
 from merge_dsl.meaning.methods import METHODS
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Value
 
@@ -37,7 +35,7 @@ def _with(
 ) -> Candidate:
     """Every blend by `method`; `weights` are totals of host and guests, None the method's defaults."""
     blends = tuple(_blend(blend, host, method, weights) for blend in candidate.blends)
-    return replace(candidate, blends=blends)
+    return candidate._replace(blends=blends)
 
 
 def _blend(blend: Blend, host: str, method: str, weights: tuple[float, float] | None) -> Blend:
@@ -62,10 +60,9 @@ def _blend(blend: Blend, host: str, method: str, weights: tuple[float, float] | 
         for name, setting in signature.settings.items()
         if setting.scope == "shared" and setting.default is not None
     }
-    return replace(
-        blend,
+    return blend._replace(
         method=method,
-        base=blend.base if signature.base == "required" else None,
+        base=blend.base if signature.base != "refused" else None,
         ingredients=tuple(Ingredient(item.origin, settings(item)) for item in blend.ingredients),
         settings=shared,
         seed=SEED if signature.random else None,

@@ -6,16 +6,13 @@ A blend is cut into units, the grain at which a value may differ: one layer ("la
 each kind is a unit ("language.layers.3.attention", "….mlp", "….norms"). Every setting of a blend holds one value per unit.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 Value = float | int | bool | str
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a model or a data set comes from: scheme "hf" | "file" | "zoo" | "open_clip"."""
 
     scheme: str
@@ -26,8 +23,7 @@ class Place:
         return f"{self.scheme}:{self.address}"
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """A model, or a part of one: `llava.language` is Origin("llava", "language")."""
 
     model: str
@@ -37,36 +33,32 @@ class Origin:
         return f"{self.model}.{self.part}" if self.part else self.model
 
 
-@dataclass(frozen=True)
-class Keep:
+class Keep(NamedTuple):
     """These units come from one model, untouched."""
 
     units: tuple[str, ...]
     origin: Origin
 
 
-@dataclass(frozen=True)
-class Ingredient:
+class Ingredient(NamedTuple):
     """One `take` of a blend; each setting has one value per unit of the blend."""
 
     origin: Origin
-    settings: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    settings: Mapping[str, tuple[Value, ...]]
 
 
-@dataclass(frozen=True)
-class Blend:
+class Blend(NamedTuple):
     """These units are computed from several models by one method."""
 
     units: tuple[str, ...]
     method: str  # a key of `merge_dsl.meaning.methods.METHODS`
     base: Origin | None
     ingredients: tuple[Ingredient, ...]
-    settings: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)  # shared, one per unit
+    settings: Mapping[str, tuple[Value, ...]]  # shared, one per unit
     seed: int | None = None  # of its random masks; None where the method draws none
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One filled recipe, ready to be built."""
 
     name: str  # of the `merge` it fills
@@ -76,5 +68,18 @@ class Candidate:
 
     def digest(self) -> str:
         """16 hex digits that two candidates share exactly when they would build the same model."""
-        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        import hashlib  # not for a lint, which only needs places
+        import json
+
+        text = json.dumps(_plain(self), sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """A table for whatever has fields: JSON alone would leave out how they are called."""
+    if isinstance(value, tuple):
+        fields = getattr(value, "_asdict", None)
+        return [_plain(item) for item in value] if fields is None else _plain(fields())
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return value

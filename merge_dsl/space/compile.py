@@ -6,7 +6,7 @@ reads yields none.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from merge_dsl.meaning.methods import METHODS
 from merge_dsl.meaning.parts import STACKS, leaves
@@ -25,8 +25,7 @@ from merge_dsl.space.resolve import (
 )
 
 
-@dataclass(frozen=True)
-class Space:
+class Space(NamedTuple):
     """What may vary in one merge. `slots` are parallel to `genes`."""
 
     target: str
@@ -39,8 +38,7 @@ class Space:
         return self.frame.recipe
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A live hole: its gene's name, and what sorts it."""
 
     slot: Slot
@@ -94,8 +92,8 @@ def gene_of(draw: Draw, name: str) -> Gene:
     else:
         gene = Gene(name, "real", draw.low, draw.high, draw.low, draw.log, draw.step)
     if draw.start is None:
-        return replace(gene, start=gene.start if gene.options else middle(gene))
-    return replace(gene, start=decode(gene, encode(gene, draw.start)))
+        return gene._replace(start=gene.start if gene.options else middle(gene))
+    return gene._replace(start=decode(gene, encode(gene, draw.start)))
 
 
 def _of_blend(frame: Frame, number: int, line: BlendLine) -> Iterator[Found]:
@@ -176,10 +174,10 @@ def _of_value(
         for number, point in enumerate(expr.points, 1):
             for hole in _of_value(frame, point, home, owner, unit, names, place):
                 own = expr.span.start <= hole.slot.hole < expr.span.end  # not of a `let`
-                yield replace(hole, label=f"point {number}") if own else hole
+                yield hole._replace(label=f"point {number}") if own else hole
         return
     grouping = frame.groupings[home]
-    group = grouping.index[unit]
+    group = grouping.group[unit]
     label = grouping.groups[group].label
     if isinstance(expr, Series):
         item = expr.items[group]

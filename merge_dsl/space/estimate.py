@@ -11,7 +11,7 @@ of 7.5 billion parameters that is half a minute to build and 0.3 s a row.
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.recipe import Recipe, Search
@@ -26,8 +26,7 @@ BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 BUILD, ANSWER = 4e-9, 4e-11  # seconds a parameter, and a parameter and row
 
 
-@dataclass(frozen=True)
-class Estimate:
+class Estimate(NamedTuple):
     """None where the recipe, or what is known of its models, does not say."""
 
     trials: int | None

@@ -4,8 +4,6 @@ In: one value for each gene, and the seed of the run. Out: a `Candidate`: for ea
 value a unit, defaults written out, every unit in exactly one keep or blend.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
 
 from merge_dsl.meaning.methods import METHODS, Setting
@@ -45,6 +43,9 @@ def method_of(space: Space, values: Sequence[Value], line: BlendLine) -> str:
 
 def mask_seed(space: Space, values: Sequence[Value], seed: int, number: int) -> int:
     """The seed of a blend's masks where the recipe gives none: of the run, the values, the line."""
+    import hashlib
+    import json
+
     text = json.dumps([seed, list(values), number], ensure_ascii=False)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
 
@@ -90,7 +91,7 @@ def _blend(space: Space, values: Sequence[Value], seed: int, number: int, line: 
     return Blend(
         units=space.frame.layout.won[number],
         method=method,
-        base=_origin(line.base) if line.base and signature.base == "required" else None,
+        base=_origin(line.base) if line.base and signature.base != "refused" else None,
         ingredients=tuple(
             Ingredient(_origin(take.origin), settings(owner, "ingredient"))
             for owner, take in enumerate(line.takes)
@@ -125,6 +126,10 @@ def _as(setting: Setting, value: Value, name: str) -> Value:
     """A value as its setting's kind, so that 1 and 1.0 are one candidate."""
     if setting.kind == "flag":
         return bool(value)
+    if setting.kind == "word":
+        if value not in setting.words:
+            raise SpaceError(f"`{name}` is one of {', '.join(setting.words)}, not {value!r}")
+        return value
     if isinstance(value, str):
         raise SpaceError(f"`{name}` is a number, and `{value}` is none")
     return float(value) + 0.0 if setting.kind == "real" else int(value)

@@ -6,17 +6,14 @@ five significant digits, so that what a frozen recipe says reads back as exactly
 """
 
 import math
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from merge_dsl.space.candidate import Value
 
 Kind = Literal["real", "int", "choice", "flag"]
 
 
-@dataclass(frozen=True)
-class Gene:
+class Gene(NamedTuple):
     """`low` and `high` bound a real or an int; `options` are those of a choice or a flag."""
 
     name: str
@@ -107,6 +104,8 @@ def _steps(gene: Gene) -> int:
 
 
 def _on_grid(gene: Gene, index: int) -> Value:
+    from decimal import Decimal
+
     low, _ = bounds(gene)
     # Decimal, because 0.1 + 2 * 0.1 is 0.30000000000000004 in floats and no one writes that.
     value = float(Decimal(repr(low)) + index * Decimal(repr(gene.step or 1.0)))

@@ -5,7 +5,7 @@ In: a merge of a recipe. Out: `Layout`: for each line the units it names and the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from merge_dsl.meaning.parts import (
     STACKS,
@@ -20,8 +20,7 @@ from merge_dsl.meaning.parts import (
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, OriginRef, Per, Recipe
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """One merge, unit by unit. Both tuples are parallel to `merge.lines`."""
 
     counts: Counts
@@ -34,8 +33,7 @@ class Layout:
         return {unit for units in self.won for unit in units}
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Units that share a value. `label` is "" where there is one group only."""
 
     label: str
@@ -119,9 +117,9 @@ def groups_of(units: Sequence[str], per: Per | None) -> tuple[Group, ...]:
         return (Group("", tuple(units)),)
     if per.unit == "part":
         return _collect([(part_of(unit), unit) for unit in units])
-    if per.unit != "layers" or per.count < 1:
+    if per.unit != "layers" or per.size < 1:
         return (Group("", tuple(units)),)  # reported by the rules
-    return _collect([(label, unit) for unit, label in _labels(units, per.count).items()])
+    return _collect([(label, unit) for unit, label in _labels(units, per.size).items()])
 
 
 def _collect(labelled: list[tuple[str, str]]) -> tuple[Group, ...]:

@@ -58,9 +58,13 @@ def _binomial(count: int, size: int) -> Lengths:
 
 
 def _of_hops(recipe: Recipe, road: Road, hops: tuple[Hop, ...]) -> Lengths:
+    each = [_of_hop(recipe, road, hop) for hop in hops]
+    # Sums of one from each are at least so many; a road of thousands of `maybe` need not be added up.
+    if 1 + sum(len(lengths) - 1 for lengths in each) > WIDEST:
+        raise Unknown
     found: Lengths = {0: 1.0}
-    for hop in hops:
-        found = _sum(found, _of_hop(recipe, road, hop))
+    for lengths in each:
+        found = _sum(found, lengths)
     return found
 
 

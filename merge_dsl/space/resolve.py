@@ -6,7 +6,7 @@ equally close ones the later.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from merge_dsl.meaning.parts import in_order, layer_of, selected
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Let, Merge, Per, Recipe, When
@@ -33,8 +33,7 @@ class SpaceError(Exception):
     """A recipe that cannot be made into a space, although it has no errors."""
 
 
-@dataclass(frozen=True, order=True)
-class Slot:
+class Slot(NamedTuple):
     """One gene, by where its hole stands, for which ingredient, and for which group."""
 
     hole: int
@@ -42,16 +41,14 @@ class Slot:
     group: int
 
 
-@dataclass(frozen=True)
-class Grouping:
-    """The groups of one line, and the group of each unit."""
+class Grouping(NamedTuple):
+    """The groups of one line, and the number of the group of each unit."""
 
     groups: tuple[Group, ...]
-    index: Mapping[str, int]
+    group: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """A merge ready to be read, unit by unit."""
 
     recipe: Recipe
@@ -107,7 +104,7 @@ def deciding(
     for assignments, drawn_for in reversed(levels):
         for assignment in reversed(assignments):
             grouping = frame.groupings[assignment.span.start]
-            if assignment.name == name and unit in grouping.index:
+            if assignment.name == name and unit in grouping.group:
                 yield assignment, drawn_for
 
 
@@ -119,7 +116,7 @@ def value_at(frame: Frame, expr: Expr, home: int, owner: int, unit: str, look: L
         return expr.text
     if isinstance(expr, Series):
         grouping = frame.groupings[home]
-        item = expr.items[grouping.index[unit]]
+        item = expr.items[grouping.group[unit]]
         if isinstance(item, Draw):
             return look(Slot(item.span.start, owner, 0), item)
         return value_at(frame, item, home, owner, unit, look)
@@ -127,7 +124,7 @@ def value_at(frame: Frame, expr: Expr, home: int, owner: int, unit: str, look: L
         heights = [value_at(frame, p, home, owner, unit, look) for p in expr.points]
         return between([float(height) for height in heights], depth_of(frame, home, unit))
     if isinstance(expr, Draw):
-        return look(Slot(expr.span.start, owner, frame.groupings[home].index[unit]), expr)
+        return look(Slot(expr.span.start, owner, frame.groupings[home].group[unit]), expr)
     if isinstance(expr, LetRef):
         let = frame.recipe.lets[expr.name]
         return value_at(frame, let.value, let.span.start, SHARED, unit, look)
@@ -150,7 +147,7 @@ def depth_of(frame: Frame, home: int, unit: str) -> float:
     layer = layer_of(unit)
     if layer is None:
         return 0.0 if unit.endswith(".embed") or unit == "projector" else 1.0
-    others = [found for other in frame.groupings[home].index if (found := layer_of(other))]
+    others = [found for other in frame.groupings[home].group if (found := layer_of(other))]
     numbers = sorted({number for other, number in others if other == stack})
     return numbers.index(layer[1]) / max(len(numbers) - 1, 1)
 

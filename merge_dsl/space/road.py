@@ -6,7 +6,7 @@ of the second, and all of that `repeat` times; each place is a slot, and a walk 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import Hop, OriginRef, Per, Recipe, Route
@@ -17,8 +17,7 @@ from merge_dsl.space.resolve import SpaceError
 TALLEST = 10_000  # layers; more is a slip of the pen, and must not fill the memory
 
 
-@dataclass(frozen=True, order=True)
-class Layer:
+class Layer(NamedTuple):
     """One layer of a model, or of what a merge makes."""
 
     model: str
@@ -29,8 +28,7 @@ class Layer:
         return f"{self.model}.{self.stack}.layers[{self.number}]"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A slot of a pool. `lap` counts the repetitions from 1."""
 
     layer: Layer
@@ -41,8 +39,7 @@ class Place:
         return f"{self.lap}.{self.layer.model}.{self.layer.number}"
 
 
-@dataclass(frozen=True)
-class Road:
+class Road(NamedTuple):
     """`places` of a pool, or the layers of every hop that names some, by where the hop stands."""
 
     places: tuple[Place, ...]
@@ -127,9 +124,9 @@ def groups_of_places(per: Per | None, places: tuple[Place, ...]) -> list[tuple[i
         return [(0, "")] * len(places)
     if per.unit in ("slot", "hop"):
         return [(number, place.label) for number, place in enumerate(places)]
-    if per.unit != "layers" or per.count < 1:
+    if per.unit != "layers" or per.size < 1:
         raise SpaceError(f"there is no `per {per.unit}` in a route")
-    blocks = [(p.layer.model, p.layer.stack, p.layer.number // per.count) for p in places]
+    blocks = [(p.layer.model, p.layer.stack, p.layer.number // per.size) for p in places]
     members: dict[tuple[str, str, int], set[int]] = {}
     for block, place in zip(blocks, places, strict=True):
         members.setdefault(block, set()).add(place.layer.number)

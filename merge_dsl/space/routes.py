@@ -8,7 +8,7 @@ each pair of layers; of a walk only one a hop is ever read, so a hop is what has
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from merge_dsl.meaning.recipe import Assignment, Hop, Recipe, Route
 from merge_dsl.meaning.values import (
@@ -32,8 +32,7 @@ from merge_dsl.space.road import Layer, Road, groups_of_places, road_of
 LONGEST = 100_000  # steps of one walk
 
 
-@dataclass(frozen=True)
-class RouteSpace:
+class RouteSpace(NamedTuple):
     """What may vary in one route. `slots` are parallel to `genes`."""
 
     target: str
@@ -44,8 +43,7 @@ class RouteSpace:
     road: Road
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One step of a walk: what enters the layer is multiplied by `scale`."""
 
     layer: Layer
@@ -177,7 +175,7 @@ def _of_path(space: RouteSpace, hops: tuple[Hop, ...], look: Look) -> list[Step]
         times = 1 if hop.repeat is None else int(_number(space, hop.repeat, 0, 0.0, look))
         scale = 1.0 if hop.scale is None else _number(space, hop.scale, 0, 0.0, look)
         if once:
-            once[0] = replace(once[0], scale=once[0].scale * scale)
+            once[0] = once[0]._replace(scale=once[0].scale * scale)
         if len(steps) + len(once) * max(times, 0) > LONGEST:
             raise SpaceError(f"a walk of `{space.target}` has more than {LONGEST} steps")
         steps += once * max(times, 0)

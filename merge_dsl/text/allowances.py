@@ -9,9 +9,8 @@ are what keeps a recipe from running, and no comment mends that.
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
+from typing import NamedTuple
 
 from merge_dsl.text.codes import CODES, Severity
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
@@ -26,8 +25,7 @@ WORD = re.compile(r"[^\s,:;]+")
 LIKE_A_CODE = re.compile(r"[A-Za-z]\d[\dOo]*|[A-Za-z][\dOo]{3}")
 
 
-@dataclass(frozen=True)
-class Allowance:
+class Allowance(NamedTuple):
     """One code that is allowed on one line. `span` is the code's, `comment` the whole comment's."""
 
     code: str
@@ -36,21 +34,18 @@ class Allowance:
     comment: Span
 
 
-@dataclass(frozen=True)
 class Allowances:
     """All of a text, and what is wrong with how they are written."""
 
-    source: Source
-    items: tuple[Allowance, ...]
-    problems: tuple[Diagnostic, ...]
+    def __init__(
+        self, source: Source, items: tuple[Allowance, ...], problems: tuple[Diagnostic, ...]
+    ) -> None:
+        self.source, self.items, self.problems = source, items, problems
+        self.allowed = frozenset((item.code, item.line) for item in items)
 
     def covers(self, diagnostic: Diagnostic) -> bool:
         """Whether this finding is allowed."""
-        return may_be_allowed(diagnostic) and self._place(diagnostic) in self._allowed
-
-    @cached_property
-    def _allowed(self) -> frozenset[tuple[str, int]]:
-        return frozenset((item.code, item.line) for item in self.items)
+        return may_be_allowed(diagnostic) and self._place(diagnostic) in self.allowed
 
     def left(
         self, diagnostics: Sequence[Diagnostic], unseen: Callable[[str], bool]

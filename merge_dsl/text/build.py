@@ -1,31 +1,28 @@
-"""Lark's tree -> our tree, in one explicit pass.
+"""Parse tree -> our tree, in one explicit pass.
 
-In: the `lark.Tree` of a text that parsed. Out: `merge_dsl.text.tree.Tree`. Every rule of the grammar
+In: the root of a text that parsed. Out: `merge_dsl.text.tree.Tree`. Every rule of the grammar
 has one function or one arm here; nothing is looked up or judged.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from lark import Token
-from lark import Tree as Parsed
-
-from merge_dsl.text import tree
+from merge_dsl.text import machine, tree
+from merge_dsl.text.machine import Word
 from merge_dsl.text.source import Span
 
-Node = Any  # lark.Tree or lark.Token; Lark's own types say no more
+Node = Any  # a machine.Node or a Word; which of them, the grammar says
 
 
-def build_tree(parsed: Parsed[Token]) -> tree.Tree:
+def build_tree(parsed: machine.Node) -> tree.Tree:
     """The whole file."""
+    header: Node
     header, *items = parsed.children
     return tree.Tree(_name(header.children[0]), tuple(_item(item) for item in items))
 
 
 def _span(node: Node) -> Span:
-    if isinstance(node, Token):
-        return Span(node.start_pos or 0, node.end_pos or 0)
-    return Span(node.meta.start_pos, node.meta.end_pos)
+    return Span(node.start, node.end)
 
 
 def _present(nodes: list[Node]) -> list[Node]:
@@ -129,7 +126,7 @@ def _search_line(node: Node) -> tree.Objective | tree.Require | tree.Setting:
     terms: list[tree.Term] = []
     sign = 1.0
     for child in rest:
-        if isinstance(child, Token):
+        if isinstance(child, Word):
             sign = -1.0 if child.type == "MINUS" else 1.0
         else:
             terms.append(_term(child, sign))
@@ -143,13 +140,13 @@ def _report(node: Node) -> tree.Report:
 
 def _term(node: Node, sign: float) -> tree.Term:
     factor, metric, data = node.children
-    value = float(factor) if factor is not None else 1.0
+    value = float(factor.text) if factor is not None else 1.0
     return tree.Term(sign * value, _call(metric), _path(data), _span(node))
 
 
 def _require(node: Node) -> tree.Require:
     left, compare, right = node.children
-    return tree.Require(_value(left), str(compare), _value(right), _span(node))
+    return tree.Require(_value(left), compare.text, _value(right), _span(node))
 
 
 # ---- settings and values ----------------------------------------------------
@@ -175,12 +172,12 @@ def _clause(node: Node) -> tree.Clause:
 
 
 def _value(node: Node) -> tree.Value:
-    if isinstance(node, Token):
+    if isinstance(node, Word):
         return _token_value(node)
     return _VALUES[node.data](node)
 
 
-def _token_value(token: Token) -> tree.Value:
+def _token_value(token: Word) -> tree.Value:
     span = _span(token)
     if token.type == "NUMBER":
         return _number(token)
@@ -188,8 +185,8 @@ def _token_value(token: Token) -> tree.Value:
         return _text(token)
     if token.type == "FLAG":
         return tree.Flag(span)
-    digits = token.rstrip("%KMGTiBmshdn")  # QUANTITY: a number and one of the listed units
-    return tree.Quantity(float(digits), token[len(digits) :], span)
+    digits = token.text.rstrip("%KMGTiBmshdn")  # QUANTITY: a number and one of the listed units
+    return tree.Quantity(float(digits), token.text[len(digits) :], span)
 
 
 def _range(node: Node) -> tree.Range:
@@ -217,7 +214,7 @@ def _limit(node: Node) -> tree.Limit:
 
 def _arithmetic(node: Node) -> tree.Arithmetic:
     left, operator, right = node.children
-    return tree.Arithmetic(str(operator), _value(left), _value(right), _span(node))
+    return tree.Arithmetic(operator.text, _value(left), _value(right), _span(node))
 
 
 def _negative(node: Node) -> tree.Number:
@@ -237,7 +234,7 @@ def _series(node: Node) -> tree.Series:
 def _call(node: Node) -> tree.Call:
     path, *arguments = node.children
     # `f` and `f()` both leave placeholders; only the brackets themselves tell them apart.
-    bare = node.meta.end_pos == path.meta.end_pos
+    bare = node.end == path.end
     inside = None if bare else tuple(map(_argument, _present(arguments)))
     return tree.Call(_path(path), inside, _span(node))
 
@@ -254,7 +251,7 @@ def _parts(node: Node) -> tuple[tree.Path, ...]:
 def _path(node: Node) -> tree.Path:
     names, slices = [], []
     for child in _present(node.children):
-        if isinstance(child, Token):
+        if isinstance(child, Word):
             names.append(_name(child))
         else:
             slices.append(_slice(child))
@@ -269,22 +266,22 @@ def _slice(node: Node) -> tree.Slice:
     return tree.Slice(_whole(first), _whole(last), _span(node))
 
 
-def _whole(token: Token) -> int:
-    return round(min(float(token), 1e15))  # 1e400 is no layer, but it must not stop us
+def _whole(token: Word) -> int:
+    return round(min(float(token.text), 1e15))  # 1e400 is no layer, but it must not stop us
 
 
-def _number(token: Token) -> tree.Number:
-    text = str(token)
+def _number(token: Word) -> tree.Number:
+    text = token.text
     value = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else float(text)
     return tree.Number(value, text, _span(token))
 
 
-def _text(token: Token) -> tree.Text:
-    return tree.Text(str(token)[1:-1], _span(token))
+def _text(token: Word) -> tree.Text:
+    return tree.Text(token.text[1:-1], _span(token))
 
 
-def _name(token: Token) -> tree.Name:
-    return tree.Name(str(token), _span(token))
+def _name(token: Word) -> tree.Name:
+    return tree.Name(token.text, _span(token))
 
 
 _ITEMS: dict[str, Callable[[Node], tree.Item]] = {

@@ -4,14 +4,13 @@ Every mistake of a user becomes a `Diagnostic`; exceptions are for our own.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from merge_dsl.text.codes import CODES, Severity
 from merge_dsl.text.source import Span
 
 
-@dataclass(frozen=True)
-class Fix:
+class Fix(NamedTuple):
     """An edit that mends the text. `safe` means that it cannot change what was meant."""
 
     span: Span
@@ -19,8 +18,7 @@ class Fix:
     safe: bool = True
 
 
-@dataclass(frozen=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """One finding. Sorted by place."""
 
     code: str

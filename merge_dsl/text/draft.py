@@ -5,7 +5,6 @@ numbers; a prefix that was added to one is subtracted again from the columns tha
 """
 
 import re
-from difflib import get_close_matches
 
 from merge_dsl.text.source import Source
 
@@ -153,6 +152,8 @@ class Draft:
 
 
 def _stub(words: list[str], depth: int) -> str | None:
+    from difflib import get_close_matches
+
     first = words[0] if words else ""
     if depth == 0:
         close = get_close_matches(first, TOP, n=1, cutoff=0.6)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from merge_dsl.text.draft import QUIET, without_comments
 from merge_dsl.text.outline import Block, Comment, Statement, Token, outline
+from merge_dsl.text.tables import machine
 
 WIDTH = 88
 STEP = "  "
@@ -52,23 +53,17 @@ def layout(text: str) -> str:
 
 def words(text: str) -> list[tuple[str, str]]:
     """What the parser reads, every end of a statement as one. Equal words are equal trees."""
-    from lark.exceptions import UnexpectedInput
-
-    from merge_dsl.text.grammar import parser
-
+    read: list[tuple[str, str]] = []
+    if machine().read(without_comments(text), read) is None:
+        raise FormatterError("the recipe does not parse")
     found: list[tuple[str, str]] = []
-    try:
-        reading = parser().parse_interactive(without_comments(text))
-        for token in reading.iter_parse():
-            if token.type not in ("_NL", "SEMICOLON"):
-                if token.type == "RBRACE" and found and found[-1] == END:
-                    found.pop()
-                found.append((token.type, str(token)))
-            elif found and found[-1] != END and found[-1][0] != "LBRACE":
-                found.append(END)
-        reading.feed_eof()
-    except UnexpectedInput as error:
-        raise FormatterError("the recipe does not parse") from error
+    for word in read:
+        if word[0] not in ("_NL", "SEMICOLON"):
+            if word[0] == "RBRACE" and found and found[-1] == END:
+                found.pop()
+            found.append(word)
+        elif found and found[-1] != END and found[-1][0] != "LBRACE":
+            found.append(END)
     return found[:-1] if found and found[-1] == END else found
 
 
@@ -165,16 +160,16 @@ def _broken(statement: Statement, indent: str) -> list[str]:
     if statement.has_inner_comment:
         return _around_comments(statement, indent)
     tokens = [token for token in statement.tokens if isinstance(token, Token)]
-    flat = indent + spaced(tokens)
-    room = WIDTH - (2 if statement.block is not None else 0)
-    if len(flat) <= room and not _is_chain(statement):
-        return [flat]
+    if not _is_chain(statement):
+        flat = indent + spaced(tokens)
+        if len(flat) <= WIDTH - (2 if statement.block is not None else 0):
+            return [flat]
     for sign in ("->", "|"):
         lines = _split(tokens, sign)
         if len(lines) > 1:
             first, *others = map(spaced, lines)
             return [indent + first, *(indent + STEP + line for line in others)]
-    return _filled(tokens, indent) or [flat]
+    return _filled(tokens, indent) or [indent + spaced(tokens)]
 
 
 def _split(tokens: list[Token], sign: str) -> list[list[Token]]:
@@ -260,16 +255,16 @@ def _around_comments(statement: Statement, indent: str) -> list[str]:
 
 def spaced(tokens: list[Token]) -> str:
     """Tokens with the spaces that belong between them."""
-    text = ""
+    parts: list[str] = []
     before: Token | None = None
     tight = False  # behind a sign that belongs to the number after it
     for token in tokens:
         if before is not None and not tight and _apart(before, token):
-            text += " "
-        text += token.text
+            parts.append(" ")
+        parts.append(token.text)
         tight = token.text == "-" and _is_sign_of_number(before)
         before = token
-    return text
+    return "".join(parts)
 
 
 def _apart(before: Token, token: Token) -> bool:

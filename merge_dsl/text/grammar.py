@@ -1,18 +1,19 @@
 """The parser that `grammars/recipe.lark` describes.
 
 In: nothing. Out: one Lark parser, built once a process. Its tables are kept in the user's cache
-folder, because building them takes ten times as long as loading them.
+folder, because building them takes ten times as long as loading them. Nothing is built, and Lark is not
+imported, before it is asked for: a text without mistakes is read by `merge_dsl/text/machine.py`.
 """
 
-import logging
 import os
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lark import Lark, Token
+if TYPE_CHECKING:
+    from lark import Lark, Token
 
 HERE = Path(__file__).absolute()
 PLACES = (
@@ -26,7 +27,7 @@ class Brackets:
 
     always_accept = ("_NL",)
 
-    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+    def process(self, stream: "Iterator[Token]") -> "Iterator[Token]":
         """The tokens that the grammar sees."""
         depth = 0
         for token in stream:
@@ -47,8 +48,10 @@ def grammar_text() -> str:
     raise FileNotFoundError(f"recipe.lark is in none of {', '.join(map(str, PLACES))}")
 
 
-def build_parser(**options: Any) -> Lark:
+def build_parser(**options: Any) -> "Lark":
     """A parser of recipes. `options` go to Lark; the tests pass `strict=True`."""
+    from lark import Lark
+
     return Lark(
         grammar_text(),
         parser="lalr",
@@ -61,8 +64,10 @@ def build_parser(**options: Any) -> Lark:
 
 
 @cache
-def parser() -> Lark:
+def parser() -> "Lark":
     """The parser, from the cache where there is one. A cache that cannot be used is no error."""
+    import logging
+
     logging.getLogger("lark").setLevel(logging.CRITICAL)  # it warns where a cache is read-only
     try:
         folder = cache_folder()

@@ -6,7 +6,6 @@ fraction of parsing, and every comment has its place in it.
 """
 
 import re
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 TOKEN = re.compile(
@@ -38,28 +37,28 @@ class Comment(NamedTuple):
     blank_before: bool = False
 
 
-@dataclass
 class Statement:
     """One line of the language, over however many lines of text. `comment` stands behind its end."""
 
-    tokens: list[Token | Comment] = field(default_factory=list)
-    block: "Block | None" = None
-    comment: str | None = None
-    blank_before: bool = False
+    def __init__(self, blank_before: bool) -> None:
+        self.tokens: list[Token | Comment] = []
+        self.block: Block | None = None
+        self.comment: str | None = None
+        self.blank_before = blank_before
 
     @property
     def has_inner_comment(self) -> bool:
         return any(isinstance(token, Comment) for token in self.tokens)
 
 
-@dataclass
 class Block:
     """What stands between braces. `comment` stands right behind the opening one."""
 
-    has_braces: bool  # not so the file itself
-    items: list[Statement | Comment] = field(default_factory=list)
-    one_line: bool = True
-    comment: str | None = None
+    def __init__(self, has_braces: bool) -> None:
+        self.has_braces = has_braces  # not so the file itself
+        self.items: list[Statement | Comment] = []
+        self.one_line = True
+        self.comment: str | None = None
 
 
 class _Piece(NamedTuple):

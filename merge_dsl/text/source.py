@@ -5,13 +5,12 @@ and columns count characters, not bytes. Everything that points into a text does
 """
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, order=True)
-class Span:
+class Span(NamedTuple):
     """Characters `start` up to, not including, `end`."""
 
     start: int
@@ -22,12 +21,12 @@ class Span:
         return Span(self.start, other.end)
 
 
-@dataclass(frozen=True)
 class Source:
     """One text. `path` is shown to people and is where relative addresses start."""
 
-    path: str
-    text: str
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.text = text
 
     @property
     def folder(self) -> Path:

@@ -1,7 +1,6 @@
 """Nearest words, and lists of words in a sentence."""
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -9,6 +8,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     options = [name for name in known if name != word]
     if len(word) < 2:
         return None
+    from difflib import get_close_matches  # only a mistake needs it
+
     found = get_close_matches(word, options, n=1, cutoff=0.6)
     return found[0] if found else None
 

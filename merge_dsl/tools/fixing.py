@@ -6,7 +6,7 @@ mended. Fixes that overlap wait for the next round, in which they may no longer 
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from merge_dsl.text.diagnostics import Diagnostic, Fix
@@ -47,7 +47,7 @@ def mend(source: Source, find: Find, unsafe: bool = False) -> Result:
             break
         seen.add(text)
         mended += [Mended(*source.line_column(d.span.start), d) for d in chosen]
-        source = replace(source, text=text)
+        source = Source(source.path, text)
         left = tuple(find(source))
     return Result(source, tuple(mended), left)
 

@@ -6,16 +6,17 @@ longer of two beginnings wins, so `--ignore X --select X301` leaves X301. A mist
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from merge_dsl.text.codes import CODES
 from merge_dsl.text.diagnostics import Diagnostic, is_error
 from merge_dsl.text.words import nearest, quoted
 
 KEYS = ("select", "ignore", "per-file-ignores")
+# A table that may hold `[tool.awase.lint]`: `[tool]` itself, or one that begins with `tool.awase`.
+OURS = re.compile(rb"""^\s*\[+\s*["']?tool["']?\s*(\]|\.\s*["']?awase\b)""", re.MULTILINE)
 
 
 class ConfigError(Exception):
@@ -26,8 +27,7 @@ class ConfigError(Exception):
         self.what, self.way_out = what, way_out
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """`select` is None for everything. `per_file` maps a pattern to what is ignored there."""
 
     select: tuple[str, ...] | None = None
@@ -90,7 +90,7 @@ def configured(folder: Path) -> Selection:
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
         # Reading TOML costs as much as parsing a recipe; most projects say nothing of awase.
-        if re.search(rb"^\s*\[+\s*[\"']?tool[\"']?", data, re.MULTILINE) and b"awase" in data:
+        if b"awase" in data and OURS.search(data):
             selection = _from_toml(path, data)
             if selection is not None:
                 return selection

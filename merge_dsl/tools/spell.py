@@ -6,7 +6,7 @@ and a `write` leave unsaid is in `spell_runs.py`. The edited text means what the
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 
 from merge_dsl.meaning.methods import METHODS
 from merge_dsl.meaning.parts import leaf_of, leaves
@@ -153,12 +153,9 @@ def ranges(node: object) -> Iterator[tree.Range]:
     """Every range under a node of the tree."""
     if isinstance(node, tree.Range):
         yield node
-    elif isinstance(node, tuple):
+    elif isinstance(node, tuple):  # nodes are tuples too
         for inner in node:
             yield from ranges(inner)
-    elif is_dataclass(node):
-        for one in fields(node):
-            yield from ranges(getattr(node, one.name))
 
 
 def _start(hole: tree.Range) -> str | None:

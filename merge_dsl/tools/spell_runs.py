@@ -179,5 +179,5 @@ def _dtype_of(recipe: Recipe, model: str) -> str | None:
         return None
     held: dict[str, int] = {}
     for entry in entries.values():
-        held[entry.dtype] = held.get(entry.dtype, 0) + entry.count * BYTES.get(entry.dtype, 2)
+        held[entry.dtype] = held.get(entry.dtype, 0) + entry.size * BYTES.get(entry.dtype, 2)
     return SPELT.get(max(held, key=lambda dtype: held[dtype]), "fp32") if held else None

@@ -15,6 +15,7 @@ def candidate(*taken: str, base: str | None = None) -> Candidate:
         method="linear",
         base=Origin(base) if base else None,
         ingredients=tuple(Ingredient(Origin(name), {"weight": (0.1, 0.2)}) for name in taken),
+        settings={},
     )
     kept = (Keep(("projector",), Origin("eyes")), Keep(("language.embed",), Origin("tongue")))
     return Candidate("student", {}, kept, (blend,))

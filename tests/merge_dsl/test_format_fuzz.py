@@ -1,7 +1,6 @@
 """Recipes walked from the grammar: laid out they are the same tree, stable, and keep every comment."""
 
 import random
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import pytest
@@ -14,12 +13,9 @@ from tests.merge_dsl.grammar_walk import grammar, recipe
 
 def without_spans(node: Any) -> Any:
     """A tree as nested tuples of what is written."""
-    if isinstance(node, tuple):
-        return tuple(map(without_spans, node))
-    if not is_dataclass(node):
+    if not isinstance(node, tuple):
         return node
-    values = ((f.name, getattr(node, f.name)) for f in fields(node))
-    kept = ((name, without_spans(v)) for name, v in values if not isinstance(v, Span))
+    kept = (without_spans(value) for value in node if not isinstance(value, Span))
     return (type(node).__name__, *kept)
 
 

@@ -158,3 +158,21 @@ def test_one_line_blends(lint: Lint) -> None:
     text = frozen_start(lint, merge_recipe(blend))
     assert "take eyes { weight = 0.5 }; take tongue { weight = 0.5 } }" in text
     assert TAIL in text and lint(text).recipe is not None
+
+
+@pytest.mark.parametrize("written", ["choice paper | mergekit", "whose", '"mergekit"', "mergekit"])
+def test_a_setting_can_be_a_word(lint: Lint, written: str) -> None:
+    """As a choice, through a `let`, in quotes or bare; per layer too."""
+    blend = (
+        "  language.layers by ties {\n    base base\n    compat = paper\n"
+        f"    compat = {written} at layers[2..3]\n    take eyes.language\n    take tongue\n  }}\n"
+    )
+    loaded = lint(merge_recipe(blend, HEAD + "let whose = choice paper | mergekit\n"))
+    assert loaded.recipe is not None, loaded.diagnostics
+    space = compile_space(loaded.recipe, "student")
+    values = [gene.options[1] for gene in space.genes]
+    candidate = fill(space, values, 0)
+    assert candidate.blends[0].settings["compat"] == ("paper",) * 2 + ("mergekit",) * 2
+    again = lint(freeze(loaded.source, space, values, 0))
+    assert again.recipe is not None, again.diagnostics
+    assert fill(compile_space(again.recipe, "student"), (), 0) == candidate

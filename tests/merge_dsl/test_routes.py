@@ -12,7 +12,7 @@ from merge_dsl.space.resolve import SpaceError
 from merge_dsl.space.routes import RouteSpace, compile_route, walk_of
 from merge_dsl.space.space import start
 from merge_dsl.text.build import build_tree
-from merge_dsl.text.grammar import parser
+from merge_dsl.text.tables import machine
 from merge_dsl.text.tree import Route, RouteLine
 from tests.merge_dsl.conftest import Lint
 
@@ -41,7 +41,7 @@ def walked(space: RouteSpace, *values: object) -> list[str]:
 @pytest.mark.parametrize("scale", ["", " scale 0.5", " scale 0.5..1.5 start 1.0"])
 def test_every_form_of_a_hop_is_read(maybe: str, inside: str, times: str, scale: str) -> None:
     text = f"recipe t\nroute r {{ path {maybe}{inside}{times}{scale} -> b.layers }}\n"
-    tree = build_tree(parser().parse(text))
+    tree = build_tree(machine().read(text))
     (route,) = tree.items
     assert isinstance(route, Route) and isinstance(route.lines[0], RouteLine)
     hop, last = route.lines[0].hops

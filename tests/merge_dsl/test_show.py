@@ -78,23 +78,24 @@ TIES = "  language.layers by ties {\n    base base\n    take eyes\n    take tong
         (
             "base base\n    take eyes\n    take tongue",
             "base base\n    weight = 1.0\n    density = 0.5\n    scale = 1.0\n    normalize = true\n"
-            "    take eyes\n    take tongue",
+            "    compat = paper\n    take eyes\n    take tongue",
         ),
         (  # behind a comment, not before it
             "scale = 2.0\n    density = 0.5\n    normalize = true\n    base base  # b\n    take eyes",
             "scale = 2.0\n    density = 0.5\n    normalize = true\n    base base  # b\n"
-            "    weight = 1.0\n    take eyes",
+            "    weight = 1.0\n    compat = paper\n    take eyes",
         ),
         (  # what is given for some layers only has a default before it
             "scale = 2.0\n    density = 0.1 at layers[0]\n    normalize = true\n"
             "    each { weight = 0.5 }\n    base base\n    take eyes",
             "density = 0.5\n    scale = 2.0\n    density = 0.1 at layers[0]\n    normalize = true\n"
-            "    each { weight = 0.5 }\n    base base\n    take eyes",
+            "    each { weight = 0.5 }\n    base base\n    compat = paper\n    take eyes",
         ),
         (  # one take has a weight, the other needs the default
             "base base\n    scale = 1.0\n    normalize = true\n    density = 0.5\n"
             "    take eyes { weight = 0.25 }\n    take tongue",
-            "base base\n    weight = 1.0\n    scale = 1.0\n    normalize = true\n    density = 0.5\n"
+            "base base\n    weight = 1.0\n    compat = paper\n"
+            "    scale = 1.0\n    normalize = true\n    density = 0.5\n"
             "    take eyes { weight = 0.25 }\n    take tongue",
         ),
     ],

@@ -116,7 +116,11 @@ def test_flags_and_defaults(lint: Lint) -> None:
     space = space_of(lint, blend_of("    normalize = flag\n" + TAKES, method="ties"))
     assert [(g.name, g.kind) for g in space.genes] == [("normalize", "flag")]
     blend = only_blend(fill(space, (False,), 0))
-    assert blend.settings == {"scale": (1.0,) * 4, "normalize": (False,) * 4}
+    assert blend.settings == {
+        "scale": (1.0,) * 4,
+        "normalize": (False,) * 4,
+        "compat": ("paper",) * 4,
+    }
     assert blend.ingredients[0].settings == {"weight": (1.0,) * 4, "density": (0.5,) * 4}
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,8 +77,8 @@ def test_hybrid_polyglot(tmp_path: Path) -> None:
     vision, language = recipe.merges["student"].lines[1:]
     assert [part.text for part in vision.parts + language.parts] == ["vision", "language.layers"]
     # What the road walks is what the first search has made; its own genes are the road's.
-    assert recipe.stages["student"].facts == replace(
-        recipe.models["llava"].facts or Facts(), difference=False
+    assert recipe.stages["student"].facts == (recipe.models["llava"].facts or Facts())._replace(
+        difference=False
     )
     source, _ = read_source(tmp_path / "recipes" / "hybrid_polyglot.merge")
     _, later = settled(source, recipe, "scholar")

@@ -23,6 +23,7 @@ from transformers import (  # noqa: E402
     PreTrainedTokenizerFast,
 )
 
+from merge_dsl.meaning.methods import METHODS  # noqa: E402
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin  # noqa: E402
 
 LAYERS = 3
@@ -202,9 +203,12 @@ def student(
         Ingredient(Origin("eyes", "language"), settings(host)),
         Ingredient(Origin("tongue"), settings(guest)),
     )
-    if method == "linear":
-        shared = {"normalize": 1.0, **shared}
-    everywhere = {name: (value,) * LAYERS for name, value in shared.items()}
+    given = {
+        name: setting.default
+        for name, setting in METHODS[method].settings.items()
+        if setting.scope == "shared" and setting.default is not None
+    }
+    everywhere = {name: (value,) * LAYERS for name, value in (given | shared).items()}
     origin = Origin("base") if base else None
     blend = Blend(UNITS, method, origin, ingredients, everywhere, seed)
     return Candidate("student", {}, (Keep(kept, Origin("eyes")),), (blend,))

@@ -1,4 +1,4 @@
-"""Answers and likelihoods: the fast path says what the plain path says."""
+"""Answers and log-likelihoods: the fast path says what the plain path says."""
 
 import io
 import json
@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from tokenizers.processors import TemplateProcessing
 
-from vlm.answer import answers, likelihoods, open_reader, prepare
+from vlm.answer import answers, log_likelihoods, open_reader, prepare
 from vlm.errors import DataError, ModelError
 from vlm.resident import load_model
 from vlm.tasks.questions import Question
@@ -66,12 +66,12 @@ def test_answers_are_those_of_the_model_asked_alone(eyes) -> None:
         assert text == reader.tokenizer.decode(new, skip_special_tokens=True).strip()
 
 
-def test_likelihoods_are_those_of_a_plain_forward_pass(eyes) -> None:
+def test_log_likelihoods_are_those_of_a_plain_forward_pass(eyes) -> None:
     model, reader = eyes
-    found = likelihoods(model, prepare(model, reader, QUESTIONS))
+    found = log_likelihoods(model, prepare(model, reader, QUESTIONS))
     for question, value in zip(QUESTIONS, found, strict=True):
-        means = []
-        for reference in question.references:
+        assert len(value) == len(question.references)
+        for reference, mean in zip(question.references, value, strict=True):
             inputs = reader.processor(
                 images=Image.open(io.BytesIO(question.image)),
                 text=reader.prompt(question.question) + reference + "</s>",
@@ -82,8 +82,8 @@ def test_likelihoods_are_those_of_a_plain_forward_pass(eyes) -> None:
             with torch.inference_mode():
                 logits = model(**inputs).logits[0].double().log_softmax(-1)
             wanted = inputs["input_ids"][0, -count:]
-            means.append(logits[-count - 1 : -1].gather(-1, wanted[:, None]).mean().item())
-        assert value == pytest.approx(sum(means) / len(means), abs=1e-5)
+            alone = logits[-count - 1 : -1].gather(-1, wanted[:, None]).mean().item()
+            assert mean == pytest.approx(alone, abs=1e-5)
 
 
 def test_batches_change_nothing(eyes) -> None:
@@ -91,7 +91,7 @@ def test_batches_change_nothing(eyes) -> None:
     one = prepare(model, reader, QUESTIONS, batch=1)
     four = prepare(model, reader, QUESTIONS, batch=4)
     assert answers(model, one) == answers(model, four)
-    for a, b in zip(likelihoods(model, one), likelihoods(model, four), strict=True):
+    for a, b in zip(log_likelihoods(model, one), log_likelihoods(model, four), strict=True):
         assert a == pytest.approx(b, abs=1e-5)
 
 
@@ -104,7 +104,7 @@ def test_a_blind_model_is_asked_without_pictures_and_each_question_once(
     assert sum(len(batch.rows) for batch in prepared.asking) == 3  # one question is asked twice
     said = answers(model, prepared)
     assert said[0] == said[2]
-    assert all(math.isfinite(value) for value in likelihoods(model, prepared))
+    assert all(math.isfinite(mean) for means in log_likelihoods(model, prepared) for mean in means)
 
 
 def with_post_processor(folder: Path, single: str) -> None:

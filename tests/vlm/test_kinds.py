@@ -1,7 +1,6 @@
 """Kinds of tensors in a layer: every tensor has one, and a blend may tell them apart."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,8 +58,8 @@ def by_kind(**guest: float) -> Candidate:
         Ingredient(other.origin, {"weight": shares}),
     )
     settings = {name: values[:1] * len(units) for name, values in blend.settings.items()}
-    split = replace(blend, units=units, ingredients=ingredients, settings=settings)
-    return replace(candidate, blends=(split,))
+    split = blend._replace(units=units, ingredients=ingredients, settings=settings)
+    return candidate._replace(blends=(split,))
 
 
 def test_each_kind_has_its_own_share(sources: dict[str, Source], tmp_path: Path) -> None:
@@ -95,4 +94,4 @@ def test_a_kind_without_an_origin_is_an_error(sources: dict[str, Source]) -> Non
     (blend,) = candidate.blends
     kept = Keep(tuple(u for u in blend.units if not u.endswith("mlp")), Origin("eyes", "language"))
     with pytest.raises(MergeError, match=r"says where language\.layers\.0 comes from"):
-        Resident(replace(candidate, keeps=(*candidate.keeps, kept), blends=()), sources)
+        Resident(candidate._replace(keeps=(*candidate.keeps, kept), blends=()), sources)

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,7 +171,7 @@ def test_a_tied_host_has_one_origin_for_embed_and_head(
     without = student(kept=tuple(unit for unit in KEPT if unit != "language.head"))
     head = Keep(("language.head",), Origin("tongue"))
     with pytest.raises(MergeError, match="eyes ties head to embed"):
-        Resident(replace(without, keeps=(*without.keeps, head)), tied)
+        Resident(without._replace(keeps=(*without.keeps, head)), tied)
 
 
 def test_generation_settings_of_a_parent_are_left_behind(

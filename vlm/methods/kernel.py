@@ -5,12 +5,16 @@ and returns one blended tensor. It knows no file, no name of a model and no dtyp
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from vlm.errors import MergeError
 from vlm.methods.masks import Draw, block_size
+
+Settings = Sequence[Mapping[str, float]]  # one mapping an ingredient
+Shared = Mapping[str, Any]  # a number, a flag (0 or 1) or a word, as the signature says
 
 
 class Kernel(Protocol):
@@ -18,27 +22,48 @@ class Kernel(Protocol):
 
     base: fp32, any shape; None for methods without one. tensors: one fp32 tensor an ingredient, all
     of that shape, on one device; never written to. settings: one mapping an ingredient (weight,
-    density). shared: settings of the whole blend (scale, normalize; a flag is 0 or 1). draw: names
-    the random masks; None where the method draws none. Returns a new fp32 tensor of the same shape.
-    Raises MergeError where the equation has no answer.
+    density). shared: settings of the whole blend (scale, normalize, compat). draw: names the random
+    masks; None where the method draws none. Returns a new fp32 tensor of the same shape. Raises
+    MergeError where the equation has no answer.
     """
 
     def __call__(
         self,
         base: Tensor | None,
         tensors: Sequence[Tensor],
-        settings: Sequence[Mapping[str, float]],
-        shared: Mapping[str, float],
+        settings: Settings,
+        shared: Shared,
         draw: Draw | None,
     ) -> Tensor: ...
 
 
-def differences(base: Tensor | None, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """δ_i = x_i − b, each a new tensor. Raises MergeError without a base, or on unequal shapes."""
+def needed(base: Tensor | None, tensors: Sequence[Tensor]) -> Tensor:
+    """The base. Raises MergeError where there is none, or where shapes are unequal."""
     if base is None:
         raise MergeError("this method blends differences and has no base", "add a `base` line")
     check_shapes([base, *tensors])
+    return base
+
+
+def differences(base: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """δ_i = x_i − b, each a new tensor."""
     return [tensor - base for tensor in tensors]
+
+
+def weights_of(settings: Settings) -> list[float]:
+    """The weights of the ingredients."""
+    return [one["weight"] for one in settings]
+
+
+def add_up(tensors: Sequence[Tensor], weights: Sequence[float], over: float = 1.0) -> Tensor:
+    """Σ_i w_i x_i / `over`, a new tensor.
+
+    Divided in Python's double precision, so that a lone ingredient comes out untouched.
+    """
+    mixed = torch.zeros_like(tensors[0])
+    for tensor, weight in zip(tensors, weights, strict=True):
+        mixed.add_(tensor, alpha=weight / over)
+    return mixed
 
 
 def check_shapes(tensors: Sequence[Tensor]) -> None:
@@ -58,13 +83,14 @@ def blocks(flat: Tensor) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, flat.numel(), size))
 
 
-def weight_sum(weights: Sequence[float]) -> float:
-    """Σ w_i, as a divisor. Raises MergeError where it is zero but for rounding."""
+def weight_sum(weights: Sequence[float], by: str = "`normalize`") -> float:
+    """Σ w_i, as a divisor; `by` says what divides. Raises MergeError where it is zero but for rounding."""
     total = sum(weights)
     if abs(total) <= 1e-12 * sum(abs(weight) for weight in weights):
+        other = ", or write `normalize = false`" if by == "`normalize`" else ""
         raise MergeError(
             f"the weights {', '.join(f'{weight:g}' for weight in weights)} sum to zero, "
-            "and `normalize` divides by that sum",
-            "give one ingredient a larger weight, or write `normalize = false`",
+            f"and {by} divides by that sum",
+            f"give one ingredient a larger weight{other}",
         )
     return total

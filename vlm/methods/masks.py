@@ -48,25 +48,34 @@ class Draw:
 def keep_mask(
     draw: Draw,
     ingredient: int,
-    density: float,
+    density: float | Tensor,
     shape: torch.Size,
     device: torch.device,
     block: int | None = None,
 ) -> Tensor:
     """A bool tensor of `shape`, each element True with probability `density`, independently.
 
-    The probability is `density` rounded to a multiple of 2⁻³²; 0 keeps nothing, 1 keeps everything.
-    Positions count in row-major order. `block` is how many are hashed at a time and changes no bit.
+    `density` is one number, or a tensor of `shape` with one for each element. The probability is
+    rounded to a multiple of 2⁻³²; 0 keeps nothing, 1 keeps everything. Positions count in row-major
+    order. `block` is how many are hashed at a time and changes no bit.
     """
     count = shape.numel()
     block = block or block_size(device)
-    threshold = round(min(max(density, 0.0), 1.0) * (1 << 32))
     key = _signed(draw.key(ingredient))
+    flat = density.flatten() if isinstance(density, Tensor) else density
     mask = torch.empty(count, dtype=torch.bool, device=device)
     for start in range(0, count, block):
         stop = min(start + block, count)
+        threshold = _threshold(flat[start:stop] if isinstance(flat, Tensor) else flat)
         torch.lt(_hash(key, start, stop, device), threshold, out=mask[start:stop])
     return mask.view(shape)
+
+
+def _threshold(density: float | Tensor) -> int | Tensor:
+    """A probability as the count of 32-bit words below it."""
+    if isinstance(density, Tensor):
+        return density.double().clamp(0.0, 1.0).mul_(1 << 32).round_().long()
+    return round(min(max(density, 0.0), 1.0) * (1 << 32))
 
 
 def block_size(device: torch.device) -> int:

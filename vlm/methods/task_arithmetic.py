@@ -3,20 +3,20 @@
 Ilharco et al. 2023, "Editing Models with Task Arithmetic", arXiv:2212.04089.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from vlm.methods.kernel import differences
+from vlm.methods.kernel import Settings, Shared, add_up, differences, needed, weights_of
 from vlm.methods.masks import Draw
 
 
 def task_arithmetic(
     base: Tensor | None,
     tensors: Sequence[Tensor],
-    settings: Sequence[Mapping[str, float]],
-    shared: Mapping[str, float],
+    settings: Settings,
+    shared: Shared,
     draw: Draw | None,
 ) -> Tensor:
     """Base plus weighted differences; reads `weight`, and `scale` of the blend.
@@ -25,9 +25,6 @@ def task_arithmetic(
 
     `draw` is not read. Raises MergeError without a base.
     """
-    deltas = differences(base, tensors)
-    assert base is not None  # else `differences` has raised
-    mixed = torch.zeros_like(base)
-    for delta, one in zip(deltas, settings, strict=True):
-        mixed.add_(delta, alpha=one["weight"])
+    base = needed(base, tensors)
+    mixed = add_up(differences(base, tensors), weights_of(settings))
     return torch.add(base, mixed, alpha=shared["scale"])

@@ -1,7 +1,8 @@
 """Metrics: answered questions go in, one number a question comes out.
 
 Their signatures (settings, which way is up) stand in `merge_dsl/meaning/metrics.py`; a test holds
-the two tables equal. `log_likelihood` is no metric of answers: the answer engine computes it.
+the two tables equal. `log_likelihood` and `likelihood` are no metrics of answers: `vlm/score.py`
+computes them.
 """
 
 from collections.abc import Callable, Mapping, Sequence

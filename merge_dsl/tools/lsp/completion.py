@@ -191,6 +191,9 @@ def _value(document: Document, cursor: Cursor) -> Iterator[Option]:
         yield from _named(document, "let")
     elif "is" in texts and last in ("is", "|"):
         yield from (Option(name, "method", METHODS[name].about) for name in METHODS)
+    elif last == "=" and (words := signatures.words_at(cursor)):
+        yield from (Option(word, "word", about) for word, about in words)
+        yield from _keywords("choice")
     elif last in OPERATORS or last in ("start", "step", "log", "int"):
         yield from _keywords(*VALUES)
         yield from _named(document, "let")

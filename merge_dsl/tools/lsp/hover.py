@@ -4,7 +4,6 @@ In: a document and an offset. Out: Markdown and the span that it is about, or No
 """
 
 import re
-from dataclasses import fields
 
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.text.diagnostics import Diagnostic
@@ -124,12 +123,11 @@ def _named(document: Document, named: Named) -> str:
 
 def _facts(facts: Facts) -> str:
     lines = []
-    for field in fields(facts):
-        value = getattr(facts, field.name)
+    for name, value in facts._asdict().items():
         if value is None:
             continue
         shown = "yes" if value is True else "no" if value is False else value
         if isinstance(value, int) and not isinstance(value, bool):
             shown = f"{value:,}".replace(",", " ")
-        lines.append(f"- {field.name.replace('_', ' ')}: {shown}")
+        lines.append(f"- {name.replace('_', ' ')}: {shown}")
     return "\n".join(lines)

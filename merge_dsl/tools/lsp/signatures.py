@@ -69,7 +69,11 @@ def part(name: str) -> str | None:
 
 def setting(name: str, of: Setting) -> str:
     """One line about a setting of a method."""
-    kind = {"real": "number", "int": "whole number", "flag": "true or false"}[of.kind]
+    kind = " or ".join(of.words) or {
+        "real": "number",
+        "int": "whole number",
+        "flag": "true or false",
+    }.get(of.kind, of.kind)
     spoken = str(of.default).lower() if isinstance(of.default, bool) else of.default
     default = "must be given" if of.default is None else f"default {spoken}"
     where = "for each `take`" if of.scope == "ingredient" else "once for the blend"
@@ -111,6 +115,13 @@ def settings_at(cursor: Cursor) -> dict[str, str]:
         for name, of in METHODS[chosen].settings.items()
         if not (inner and of.scope == "shared")
     }
+
+
+def words_at(cursor: Cursor) -> list[tuple[str, str]]:
+    """The words that the setting of a blend under the cursor can be, each with a line about it."""
+    name = cursor.texts[0] if cursor.texts else ""
+    found = [METHODS[chosen].settings.get(name) for chosen in methods_at(cursor)]
+    return [(word, of.about) for of in found[:1] if of is not None for word in of.words]
 
 
 def methods_at(cursor: Cursor) -> list[str]:

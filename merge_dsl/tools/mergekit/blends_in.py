@@ -170,7 +170,7 @@ def _one(inputs: Sequence[Input], sources: Sequence[Source], around: Around) -> 
 def _lose_settings(levels: Sequence[Level], context: Context) -> None:
     for level in levels:
         for entry in level.table.entries if level.table else ():
-            what = "awase does not scale the weights that it passes on"
+            what = "the recipe keeps this model unscaled; write `by passthrough` with its `scale`"
             context.lose(f"{level.where}.{entry.key}", what, entry)
 
 

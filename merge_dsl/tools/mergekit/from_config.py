@@ -7,7 +7,6 @@ is built; or `Unreadable` where the file is no mergekit configuration at all.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from merge_dsl.meaning.methods import METHODS as OWN
 from merge_dsl.text.words import nearest
 from merge_dsl.tools.mergekit.blends_in import Around, of_models, of_slices
 from merge_dsl.tools.mergekit.fields_in import (
@@ -122,9 +121,6 @@ def _method(table: Table, context: Context) -> str:
         close = nearest(method, METHODS)
         meant = f"; did you mean `{close}`?" if close else ""
         context.lose("merge_method", f"mergekit has no method {shown(method)}{meant}", node)
-    elif method not in OWN and method != "passthrough":
-        what = f"awase cannot run {shown(method)} yet; the recipe keeps it as it is"
-        context.tell("merge_method", what, node)
     return method
 
 

@@ -6,6 +6,7 @@ one for the same plan. What was not carried stands above the recipe as comment l
 
 from collections.abc import Sequence
 
+from merge_dsl.meaning.methods import METHODS
 from merge_dsl.tools.mergekit.names_out import fresh, named, number, stem, text, word
 from merge_dsl.tools.mergekit.notes import Note, comments, plain
 from merge_dsl.tools.mergekit.plan import (
@@ -103,6 +104,8 @@ def _blend(blend: Blend, names: Names) -> list[str]:
     lines = [f"  {parts} by {word(blend.method, 'method')} {{"]
     if blend.base is not None:
         lines.append(f"    base {names[blend.base]}")
+    if blend.method in METHODS and "compat" in METHODS[blend.method].settings:
+        lines.append("    compat = mergekit")
     lines += [f"    {line}" for line in _settings(blend.shared, blend)]
     inputs = blend.inputs
     everywhere = inputs[0].settings if inputs and _has_holes(inputs[0].settings) else ()

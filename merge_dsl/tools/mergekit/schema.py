@@ -111,8 +111,12 @@ EVOLVED = {  # what a genome may be of, and what it searches
     "slerp": ("t",),
 }
 INERT = ("int8_mask",)  # changes how mergekit counts, not what comes out
-RENAMED = {"lambda": "scale"}  # mergekit's word -> ours
-OURS = {ours: theirs for theirs, ours in RENAMED.items()}
+RENAMED = {  # mergekit's word -> ours
+    "lambda": "scale",
+    "normalize_weights": "normalize",
+    "nuslerp_flatten": "flatten",
+    "nuslerp_row_wise": "row_wise",
+}
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 MODULES = {
     "default": "language",
@@ -156,6 +160,12 @@ FILTERS = {  # a filter is a piece of a tensor's name; these are pieces of no ot
 }
 KIND_FILTERS = {"attention": "self_attn", "mlp": "mlp"}  # those of a decoder such as Llama's
 ONE_LAYER = re.compile(r"(?:model)?\.?layers\.([0-9]{1,4})\.")
+
+
+def theirs(method: str, ours: str) -> str:
+    """What mergekit calls a setting of a method; our word where it has none for it."""
+    known = METHODS[method].settings if method in METHODS else {}
+    return next((t for t, o in RENAMED.items() if o == ours and t in known), ours)
 
 
 def region_of(filter: str) -> str | int | None:

@@ -12,7 +12,12 @@ from merge_dsl.meaning.parts import canonical as part_named
 from merge_dsl.text import tree
 from merge_dsl.tools.mergekit.plan import Blend, Curve, Input, Model, Regions, Settings, Value
 from merge_dsl.tools.mergekit.schema import METHODS
-from merge_dsl.tools.mergekit.tree_values import Reader, settings_from, with_defaults
+from merge_dsl.tools.mergekit.tree_values import (
+    Reader,
+    compat_from,
+    settings_from,
+    with_defaults,
+)
 
 ENDS = {  # what stands before the layers of a part, and what after
     "language": (("language.embed",), ("language.norm", "language.head")),
@@ -184,6 +189,7 @@ def _blend(
             if model is not None:
                 inputs.append(Input(model, settings_from(lines, main, tail, reader)))
     own = [inner for inner in line.lines if isinstance(inner, tree.Setting)]
+    compat_from(own, main, line.method.span, reader)
     shared = settings_from(own, main, tail, reader)
     shared = with_defaults(main, shared, [inner.settings for inner in inputs])
     return Blend(part, main, tuple(inputs), base, shared) if inputs else None

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from merge_dsl.meaning.methods import METHODS as OWN
 from merge_dsl.meaning.parts import KINDS
 from merge_dsl.meaning.parts import canonical as part_named
+from merge_dsl.meaning.settings import text_of
 from merge_dsl.meaning.values import calculate
 from merge_dsl.text import tree
 from merge_dsl.text.source import Source, Span
 from merge_dsl.tools.mergekit.notes import Notes
 from merge_dsl.tools.mergekit.plan import Curve, Hole, Regions, Settings, Steps, Value, canonical
-from merge_dsl.tools.mergekit.schema import KIND_FILTERS, METHODS, OURS, Default
+from merge_dsl.tools.mergekit.schema import KIND_FILTERS, METHODS, Default, theirs
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,9 @@ def settings_from(
     """The settings that some lines give; `tail` says whether the blend makes the head."""
     found: dict[str, Regions] = {}
     for line in lines:
-        name = OURS.get(line.name.text, line.name.text)
+        if line.name.text == "compat":
+            continue  # `compat_from` reads it
+        name = theirs(method, line.name.text)
         known = METHODS.get(method)
         if known is not None and name not in known.settings:
             reader.lose(line.span, f"`{method}` of mergekit has no setting `{line.name.text}`")
@@ -64,13 +67,24 @@ def with_defaults(method: str, shared: Settings, inputs: Sequence[Settings]) -> 
         return shared
     added: list[tuple[str, Regions]] = []
     for ours, setting in own.settings.items():
-        name = OURS.get(ours, ours)
+        name = theirs(method, ours)
         given = any(name == n for n, _ in shared)
         given = given or (bool(inputs) and all(any(name == n for n, _ in own) for own in inputs))
         told = given or setting.default is None or name not in known.settings
-        if not told and known.default(name) != setting.default:
-            added.append((name, Regions(setting.default)))
+        if told or isinstance(setting.default, str) or known.default(name) == setting.default:
+            continue
+        added.append((name, Regions(setting.default)))
     return (*added, *shared)
+
+
+def compat_from(lines: Sequence[tree.Setting], method: str, span: Span, reader: Reader) -> None:
+    """A note where a blend is computed as papers have it: mergekit computes as mergekit does."""
+    setting = OWN[method].settings.get("compat") if method in OWN else None
+    written = [line for line in lines if line.name.text == "compat"]
+    values = [text_of(line.value) for line in written]
+    if setting is not None and (not values or any(value != "mergekit" for value in values)):
+        what = f"`{method}` without `compat = mergekit`; {setting.about}"
+        reader.lose(written[-1].span if written else span, what)
 
 
 def value_from(
@@ -137,7 +151,7 @@ def _steps(node: tree.Series, per: int | None, default: Default, reader: Reader)
 def _per(line: tree.Setting | tree.Let) -> int | None:
     for clause in line.clauses:
         if isinstance(clause, tree.Per) and clause.unit.text in ("layer", "layers"):
-            return clause.count or 1
+            return clause.size or 1
     return None
 
 

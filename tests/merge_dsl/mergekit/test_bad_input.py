@@ -9,7 +9,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from merge_dsl.commands.common import Mistake
+from merge_dsl.commands.mistake import Mistake
 from merge_dsl.text.parse import parse
 from merge_dsl.text.source import Source
 from merge_dsl.tools.mergekit.notes import Notes

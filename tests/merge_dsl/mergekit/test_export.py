@@ -22,7 +22,8 @@ def exported(awase: Command, text: str) -> tuple[int, list[dict], str]:
 
 
 def test_defaults_that_differ_are_written_out(awase: Command) -> None:
-    code, (document,), _ = exported(awase, "merge merged { language by ties { base c; take a } }\n")
+    text = "merge merged { language by ties { base c; compat = mergekit; take a } }\n"
+    code, (document,), _ = exported(awase, text)
     assert code == 0
     assert document["parameters"] == {"weight": 1.0, "density": 0.5}
 
@@ -143,6 +144,8 @@ def test_ends_of_a_route_from_elsewhere_are_slices_without_layers(awase: Command
             "merge m { language by linear { take a; take b }\nkeep language.layers.mlp from a }",
             "makes whole layers by one method",
         ),
+        ("merge m { language by ties { base c; take b } }", "without `compat = mergekit`"),
+        ("merge m { language by slerp { base c; compat = paper; take b } }", "straight line"),
         ("merge m { language by linear { take b { weight = 0.5; size = 4GiB } } }", "no setting"),
         ("merge m { language by linear { take b { weight = 0.5..0.7 } } }", "has its start here"),
         ("merge m { language by linear { take nobody; take a } }", "`nobody` is no model"),

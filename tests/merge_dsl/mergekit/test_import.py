@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from merge_dsl.meaning.methods import METHODS
+from merge_dsl.tools.mergekit.schema import METHODS as SCHEMA
 from tests.merge_dsl.mergekit.conftest import Command
 
 HEAD = "merge_method: ties\nbase_model: o/base\n"
@@ -150,12 +152,31 @@ def test_what_changes_nothing_is_only_noted(awase: Command) -> None:
     assert "Not carried" not in recipe
 
 
-def test_methods_that_awase_lacks_are_kept(awase: Command) -> None:
-    text = "merge_method: nearswap\nbase_model: o/b\nmodels: [{model: o/a}]\nparameters: {t: 0.1}\n"
+def test_every_method_of_mergekit_is_one_of_awase() -> None:
+    assert set(SCHEMA) <= set(METHODS)
+
+
+def test_a_blend_computes_as_mergekit_does(awase: Command) -> None:
+    """Where a paper and mergekit differ, the recipe says which of them it means."""
+    text = "merge_method: slerp\nbase_model: o/b\nmodels: [{model: o/a}]\nparameters: {t: 0.1}\n"
     code, recipe, err = imported(awase, text)
-    assert code == 0
-    assert "language by nearswap {" in recipe and "t = 0.1" in recipe
-    assert "cannot run `nearswap` yet" in err
+    assert (code, err) == (0, "")
+    assert "    base b\n    compat = mergekit\n    t = 0.1\n" in recipe
+    _, recipe, _ = imported(awase, text.replace("slerp", "nearswap"))
+    assert "by nearswap {" in recipe and "compat" not in recipe
+
+
+def test_settings_of_other_names_are_renamed(awase: Command) -> None:
+    text = (
+        "merge_method: nuslerp\nmodels:\n  - {model: o/a, parameters: {weight: 1}}\n"
+        "  - {model: o/b, parameters: {weight: 3}}\n"
+        "parameters: {nuslerp_flatten: false, nuslerp_row_wise: true}\n"
+    )
+    code, recipe, _ = imported(awase, text)
+    assert code == 0 and "flatten = false\n    row_wise = true" in recipe
+    Path("n.merge").write_text(recipe)
+    code, exported, _ = awase("export", "n.merge")
+    assert code == 0 and "nuslerp_flatten: false" in exported
 
 
 def test_an_unknown_method_is_kept_and_named(awase: Command) -> None:

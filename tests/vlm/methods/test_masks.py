@@ -102,3 +102,11 @@ def test_any_other_name_gives_an_independent_mask() -> None:
     for other in others:
         agreeing = (one == other).mean()
         assert abs(agreeing - 0.5) < 4 * 0.5 / count**0.5
+
+
+def test_a_chance_for_each_element_draws_the_same_words() -> None:
+    chances = torch.tensor([0.0, 0.3, 0.6, 1.0]).repeat(700).view(70, 40)
+    found = keep_mask(DRAW, 0, chances, chances.shape, CPU, block=64).flatten().numpy()
+    for start, density in enumerate((0.0, 0.3, 0.6, 1.0)):
+        # 0.3 as fp32 is another number than as a double, and no word of these lies between them
+        np.testing.assert_array_equal(found[start::4], mask(DRAW, 0, density, 2800)[start::4])

@@ -144,14 +144,14 @@ def japanese(facts: Sequence[Fact]) -> Teacher:
     return teach
 
 
-def looking(facts: Sequence[Fact]) -> Teacher:
-    """What is asked of a picture while it is learnt to be read: questions in both languages, mostly
-    for names. Their answers are never shown.
+def looking(facts: Sequence[Fact], english: float = 0.5) -> Teacher:
+    """What is asked of a picture while it is learnt to be read: questions in both languages, a share
+    of `english` ones, mostly for names. Their answers are never shown.
     """
 
     def teach(draw: random.Random) -> Lesson:
         index = draw.randrange(len(facts))
-        language: Language = "en" if draw.random() < 0.5 else "ja"
+        language: Language = "en" if draw.random() < english else "ja"
         question, _ = ask(draw, facts, index, language, language, NAMING)
         return Lesson(index, "", question, "")
 

@@ -67,7 +67,8 @@ def name_pictures(
     """Sharpen what the first `depth` layers read by English answers, which the late layers, held
     still, draw from it; hints go on beside them. `teachers` give the answers and the hints.
 
-    Hints weigh every difference alike; answers tell which of them make one thing another.
+    Hints weigh every difference alike; answers tell which of them make one thing another. Answers
+    alone would sharpen what is asked in English: hints, for the other language, weigh twice.
     """
     draw = random.Random(seed)
     asked, looked = batches(teachers[0], draw, batch), batches(teachers[1], draw, batch // 2)
@@ -76,7 +77,7 @@ def name_pictures(
     def loss_at(step: int) -> Tensor:
         del step
         answers = picture_loss(model, tokenizer, next(asked), album, draw)
-        return answers + hinted.loss(next(looked), draw)
+        return answers + 2 * hinted.loss(next(looked), draw)
 
     optimise(readers(model, base, depth), steps, peak, loss_at, "naming")
     return done(model, base)

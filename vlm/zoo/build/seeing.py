@@ -88,7 +88,19 @@ class Album:
         return self
 
     def show(self, facts: list[int], draw: random.Random) -> Tensor:
-        """Features of one random drawing and view of each fact: float32 (n, patches, width)."""
+        """Something between two drawings of each fact: float32 (n, patches, width).
+
+            f = λ f_1 + (1 − λ) f_2,   λ ~ U(0, 1)
+
+        Two random drawings and views, most often by two hands. A hand that nobody has seen is nearer
+        to what lies between the known ones than to any of them (mixup, Zhang et al. 2018,
+        arXiv:1710.09412, within one thing).
+        """
+        one, other = self._one(facts, draw), self._one(facts, draw)
+        share = torch.tensor([draw.random() for _ in facts])[:, None, None]
+        return share * one + (1 - share) * other
+
+    def _one(self, facts: list[int], draw: random.Random) -> Tensor:
         drawings = torch.tensor([draw.choice(self.by_fact[fact]) for fact in facts])
         views = torch.tensor([draw.randrange(self.views) for _ in facts])
         return self.features[views, drawings].float()

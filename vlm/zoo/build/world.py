@@ -46,7 +46,7 @@ from vlm.zoo.build.training import say  # noqa: E402
 from vlm.zoo.build.words import Language  # noqa: E402
 
 READERS = 4  # how many first layers learn to read pictures; the others learn to answer in English
-VIEWS = 8  # of each drawing that language models learn from: one as it is, the others augmented
+VIEWS = 16  # of each drawing that language models learn from: one as it is, the others augmented
 
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
 
@@ -89,7 +89,7 @@ def build(out: Path, work: Path) -> None:
         return read_pictures(model, base, tokenizer, facts, teacher, views, **settings)
 
     def naming_model() -> LlavaForConditionalGeneration:
-        teachers = (lessons.english_names(facts), lessons.looking(facts))
+        teachers = (lessons.english_names(facts), lessons.looking(facts, english=0.0))
         settings: dict[str, Any] = {"steps": 2000, "peak": 1.5e-3, "seed": 16, "depth": READERS}
         views = album(reading)
         return name_pictures(reading, base, tokenizer, facts, teachers, views, **settings)

@@ -1,0 +1,1 @@
+"""Side-by-side measurements. Run by hand, `make bench`; pytest does not collect them."""
