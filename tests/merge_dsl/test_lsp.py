@@ -345,15 +345,14 @@ def test_inlay_hints_of_a_road(editor: Editor) -> None:
     )
     found = editor.wait(editor.client.text_document_inlay_hint_async(params))
     shown = sorted((h.position.line, h.position.character, str(h.label)) for h in found or [])
-    assert shown == [
-        (at.line, at.character, label)
-        for at, label in (
-            (place(text, "0.5..1.5", True), "1 dimension"),
-            (place(text, "int 1..2", True), "2 dimensions"),
-            (place(text, "flag per slot", True), "4 dimensions"),
-            (place(text, "search road", True), "3 dimensions"),
-        )
-    ]
+    expected = {
+        "0.5..1.5": "1 dimension",
+        "int 1..2": "2 dimensions",
+        "flag per slot": "4 dimensions",
+        "search road": "3 dimensions",
+    }
+    places = [(place(text, mark, True), label) for mark, label in expected.items()]
+    assert shown == [(at.line, at.character, label) for at, label in places]
 
 
 def test_document_symbols(editor: Editor) -> None:
