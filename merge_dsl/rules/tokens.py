@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from merge_dsl.meaning.depth import Depth
@@ -85,6 +86,7 @@ def templates(checked: Checked) -> Iterator[Diagnostic]:
     """V505: models that are blended were taught to be asked in different forms."""
     if checked.depth is Depth.TEXT:
         return
+    template_of_model = cache(template_of)  # one model may be taken many times
     for merge in checked.recipe.merges.values():
         host = host_of(merge)
         if host is None:
@@ -97,7 +99,7 @@ def templates(checked: Checked) -> Iterator[Diagnostic]:
                 continue
             for take in (origin for origin in origins_of(line) if origin != line.base):
                 model = checked.recipe.models.get(take.model)
-                template = template_of(model) if model else None
+                template = template_of_model(model) if model else None
                 if template is None:
                     continue
                 if found and template not in found:
