@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from merge_dsl.space.candidate import Blend, Candidate, Keep, Origin, Value
+from vlm.anatomy.kinds import kind_of_tensor
 from vlm.anatomy.parts import Role
 from vlm.errors import MergeError
 from vlm.methods import KERNELS, Draw
@@ -54,16 +55,25 @@ def portions_of(candidate: Candidate) -> dict[str, Portion]:
     return portions
 
 
+def portion_of(portions: Mapping[str, Portion], role: Role) -> Portion | None:
+    """What makes a tensor: its unit, or its kind of tensors in that layer; None where nothing does."""
+    whole = portions.get(role.unit)
+    if whole is None and ".layers." in role.unit:
+        return portions.get(f"{role.unit}.{kind_of_tensor(role.tail)}")
+    return whole
+
+
 def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
     """Raise MergeError unless every tensor of the result has one origin, of the right shape."""
     portions = portions_of(candidate)
     for role, shape in host.anatomy.shapes.items():
-        if role.unit not in portions:
+        portion = portion_of(portions, role)
+        if portion is None:
             raise MergeError(
                 f"nothing in {candidate.name} says where {role.unit} comes from",
                 f"add `keep {role.unit.removeprefix('language.')} from …`",
             )
-        for origin in _origins(portions[role.unit].made_by):
+        for origin in _origins(portion.made_by):
             source = sources[origin.model]
             if role not in source.names:
                 source.tensor(role)  # raises, with the way out

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from merge_dsl.space.candidate import Blend, Candidate, Keep
 from vlm.anatomy.parts import Role, memory_roles
 from vlm.errors import ModelError
-from vlm.merge import Sources, check_whole, host_of, portion_tensor, portions_of
+from vlm.merge import Sources, check_whole, host_of, portion_of, portion_tensor, portions_of
 
 from transformers import (  # isort: skip
     AutoModelForCausalLM,
@@ -70,6 +70,6 @@ class Resident:
     def _put(self, candidate: Candidate, made_by: type[Keep] | type[Blend]) -> None:
         portions = portions_of(candidate)
         for role, slot in self.slots.items():
-            portion = portions[role.unit]
-            if isinstance(portion.made_by, made_by):
+            portion = portion_of(portions, role)
+            if portion is not None and isinstance(portion.made_by, made_by):
                 slot.copy_(portion_tensor(portion, role, self.sources, keep=True))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from merge_dsl.meaning.clip import architecture
+from merge_dsl.meaning.files import bytes_of
 from merge_dsl.meaning.headers import BYTES, HeaderError, TensorEntry, read_checkpoint
 from merge_dsl.space.candidate import Place
 
@@ -137,10 +138,13 @@ def tower_facts(address: str) -> Facts | None:
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(bytes_of(folder / "config.json").decode("utf-8"))
     except FileNotFoundError as error:
         raise FactsError(f"{folder} has no config.json") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise FactsError(f"config.json of {folder} cannot be read: {reason}") from error
+    except (ValueError, RecursionError) as error:
         raise FactsError(f"config.json of {folder} cannot be read") from error
     if not isinstance(config, dict):
         raise FactsError(f"config.json of {folder} is no table")

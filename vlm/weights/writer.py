@@ -16,7 +16,7 @@ from torch import Tensor
 
 from merge_dsl.space.candidate import Candidate
 from vlm.errors import MergeError
-from vlm.merge import Sources, check_whole, host_of, portion_tensor, portions_of
+from vlm.merge import Sources, check_whole, host_of, portion_of, portion_tensor, portions_of
 from vlm.weights.checkpoint import INDEX, SINGLE
 from vlm.weights.source import Source
 
@@ -76,7 +76,9 @@ def write_model(
             tensors = {}
             for name in members:
                 role = host.anatomy.roles[name]
-                tensor = portion_tensor(portions[role.unit], role, sources)
+                portion = portion_of(portions, role)
+                assert portion is not None  # `check_whole` has looked
+                tensor = portion_tensor(portion, role, sources)
                 tensors[name] = (
                     tensor.to(target).contiguous() if tensor.is_floating_point() else tensor
                 )
