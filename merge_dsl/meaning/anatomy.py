@@ -16,7 +16,10 @@ from typing import NamedTuple
 
 EMBEDS = ("embed_tokens", "wte", "embed_in", "word_embeddings", "tok_embeddings")
 HEAD = re.compile(r"(?:.*\.)?(?:lm_head|embed_out)\.")
-PATCHES = re.compile(r"(.*?)(?:embeddings\.)?(?:patch_embed(?:ding|dings)?|patch_conv)\.")
+PATCHES = re.compile(r"(.*?)(?:embeddings\.)?(?:patch_embed(?:ding|dings)?|patch_conv|conv1)\.")
+ENCODER = re.compile(
+    r"(?!.*(?:qformer|text))(.*?)(?:(?:encoder|transformer)\.(?:layers?|resblocks)|blocks)\.\d+\."
+)
 LAYER = re.compile(r"((?:.*?\.)?(?:layers|layer|blocks|resblocks|h))\.(\d+)\.(.+)")
 NORM = re.compile(r"(?!.*(?:pre|emb))([^.]*norm[^.]*|ln_[^.]*)\.(weight|bias)", re.IGNORECASE)
 BRIDGES = ("merger", "adapter", "projector", "connector")  # inside a tower, they are the projector
@@ -42,7 +45,8 @@ class InLayer(NamedTuple):
 def spots_of(names: Iterable[str]) -> dict[str, Spot]:
     """Tensor name -> what it is. Empty where neither a language model nor a tower shows itself."""
     known = list(names)
-    root, tower = _decoder(known), _tower(known)
+    root = _decoder(known)
+    tower = _tower(known, root)
     if root is None and tower is None:
         return {}
     spots: dict[str, Spot] = {}
@@ -83,11 +87,15 @@ def _decoder(names: list[str]) -> str | None:
     return None
 
 
-def _tower(names: list[str]) -> str | None:
+def _tower(names: list[str], root: str | None) -> str | None:
     """What every name of the vision tower begins with; None for a model that does not see."""
     for name in names:
         found = PATCHES.match(name)
         if found and LAYER.match(found[1]) is None:
+            return found[1]
+    for name in names:  # in part of a file, the layers of an encoder will do
+        found = ENCODER.match(name)
+        if found and (root is None or not name.startswith(root)):
             return found[1]
     return None
 
