@@ -68,13 +68,6 @@ def spots_of(names: Iterable[str]) -> dict[str, Spot]:
     return {name: spots[name] for name in known}
 
 
-def height(spots: Iterable[Spot], stack: str) -> int | None:
-    """How many layers "language" or "vision" has; None where none is seen."""
-    start = f"{stack}.layers."
-    numbers = {int(s.unit.removeprefix(start)) for s in spots if s.unit.startswith(start)}
-    return max(numbers) + 1 if numbers else None
-
-
 def _decoder(names: list[str]) -> str | None:
     """What every name of the language model begins with."""
     for word in EMBEDS:

@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from merge_dsl.meaning.anatomy import Spot, height, spots_of
 from merge_dsl.meaning.clip import architecture
 from merge_dsl.meaning.configs import meant_by, said_by, whole
 from merge_dsl.meaning.files import bytes_of
@@ -163,6 +162,8 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _with_weights(facts: Facts, entries: Mapping[str, TensorEntry]) -> Facts:
     """Shapes win over what config leaves out; where both speak they must agree."""
+    from merge_dsl.meaning.anatomy import spots_of  # a lint of hub models alone needs none of it
+
     spots = spots_of(entries)
     found: dict[str, Any] = {}
     if facts.speaks:
@@ -183,21 +184,21 @@ def _with_weights(facts: Facts, entries: Mapping[str, TensorEntry]) -> Facts:
 
 
 CHECKED = ("layers", "hidden", "intermediate", "vision_layers", "vision_hidden")
-Spots = Mapping[str, Spot]
+Spots = Mapping[str, tuple[str, str]]  # tensor name -> its unit, and its name inside it
 
 
 def _tied(facts: Facts, spots: Spots) -> bool | None:
     """Many files hold the head of a tied model too, so only its absence says something."""
     if not facts.speaks:
         return None
-    return facts.tied is True or not any(spot.unit == "language.head" for spot in spots.values())
+    return facts.tied is True or not any(unit == "language.head" for unit, _ in spots.values())
 
 
 def _language(entries: Mapping[str, TensorEntry], spots: Spots) -> dict[str, Any]:
     embed = _shape(entries, spots, "language.embed", "weight")
     gate = _shape(entries, spots, "language.layers.0", "mlp.gate_proj.weight")
-    keys = frozenset(spot.tail for spot in spots.values() if spot.unit == "language.layers.0")
-    layers = height(spots.values(), "language")
+    keys = frozenset(tail for unit, tail in spots.values() if unit == "language.layers.0")
+    layers = _height(spots, "language")
     return {
         "readable": embed is not None and layers is not None,
         "layers": layers,
@@ -220,11 +221,11 @@ def _shape(
 def _vision(entries: Mapping[str, TensorEntry], spots: Spots) -> dict[str, Any]:
     bridge = {n.rpartition("multi_modal_projector.")[2]: e for n, e in entries.items()}
     first, last = bridge.get("linear_1.weight"), bridge.get("linear_2.weight")
-    layers = height(spots.values(), "vision")
+    layers = _height(spots, "vision")
     scaled = any(
-        SCALED.search(f".{spot.tail}")
-        for spot in spots.values()
-        if spot.unit.startswith("vision.layers.")
+        SCALED.search(f".{tail}")
+        for unit, tail in spots.values()
+        if unit.startswith("vision.layers.")
     )
     return {
         "vision_layers": layers,
@@ -232,3 +233,12 @@ def _vision(entries: Mapping[str, TensorEntry], spots: Spots) -> dict[str, Any]:
         "projector_in": first.shape[1] if first and len(first.shape) == 2 else None,
         "projector_out": last.shape[0] if last and len(last.shape) == 2 else None,
     }
+
+
+def _height(spots: Spots, stack: str) -> int | None:
+    """How many layers "language" or "vision" has; None where none is seen."""
+    start = f"{stack}.layers."
+    numbers = {
+        int(unit.removeprefix(start)) for unit, _ in spots.values() if unit.startswith(start)
+    }
+    return max(numbers) + 1 if numbers else None
