@@ -20,7 +20,8 @@ from merge_dsl.space.candidate import Place
 TABLE = Path(__file__).with_name("known_models.json")
 TALLEST = 10_000  # layers; a config that says more is not believed, for each is gone through
 SCALED = re.compile(r"\.(ls_?[12]\.gamma|lambda_?[12]|layer_scale[12]\.lambda1)$")
-TOWERS = re.compile(r"(clip|siglip\d?|dinov\d)(_vision_model)?|.*_vision(_model)?")
+CONTRASTIVE = re.compile(r"clip|siglip\d?")
+TOWERS = re.compile(r"(clip|siglip\d?)_vision_model|dinov\d|.*_vision(_model)?")
 
 
 class FactsError(Exception):
@@ -151,7 +152,7 @@ def _of_config(config: dict[str, Any]) -> Facts:
     kind = config.get("model_type")
     kind = kind if isinstance(kind, str) else None
     vision = config.get("vision_config")
-    tower_alone = bool(kind and TOWERS.fullmatch(kind))
+    tower_alone = kind is not None and _is_tower(kind, isinstance(config.get("text_config"), dict))
     sees = tower_alone or isinstance(vision, dict)
     facts = Facts(model_type=kind, sees=sees, speaks=not tower_alone)
     if sees:
@@ -196,6 +197,13 @@ def _of_config(config: dict[str, Any]) -> Facts:
         tied=tied if isinstance(tied, bool) else None,
         image_token=_whole(config, "image_token_id", "image_token_index"),
     )
+
+
+def _is_tower(kind: str, speaks: bool) -> bool:
+    """`clip` has a text tower and is no language model; `aya_vision` is one, with eyes."""
+    if CONTRASTIVE.fullmatch(kind):
+        return True
+    return not speaks and TOWERS.fullmatch(kind) is not None
 
 
 def _finite(value: object) -> float | None:
