@@ -6,7 +6,7 @@ parents, and of any checkpoint. This is the only door through which commands rea
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from vlm.answer import Prepared, open_reader, prepare, seen_anew
 from vlm.resident import Resident, load_model
 from vlm.score import Ask, Tasting, taste
 from vlm.tasks.questions import Question, read_questions
-from vlm.weights.source import Source, open_source
+from vlm.weights.source import Source, open_sources
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -40,11 +40,14 @@ class Table:
 class Evaluator:
     """Everything that does not change between the candidates of a run."""
 
-    def __init__(self, models: Mapping[str, Path], tables: Mapping[str, Table]) -> None:
-        self.folders = dict(models)
-        self.sources: dict[str, Source] = {
-            name: open_source(name, folder) for name, folder in models.items()
-        }
+    def __init__(
+        self,
+        models: Mapping[str, Path],
+        tables: Mapping[str, Table],
+        differences: Collection[str] = (),
+    ) -> None:
+        self.sources: dict[str, Source] = open_sources(models, differences)
+        self.folders = {name: source.folder for name, source in self.sources.items()}
         self.questions: dict[str, tuple[Question, ...]] = {
             name: read_questions(t.path, split=t.split, rows=t.rows, prompt=t.prompt)
             for name, t in tables.items()

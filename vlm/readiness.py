@@ -35,7 +35,7 @@ def check_ready(evaluator: Evaluator, searched: Sequence[Ask], reported: Sequenc
         _look_at_all(name, tables[name])
     for ask in dict.fromkeys((*searched, *reported)):
         _score_dummies(ask, tables[ask.data])
-    parents = evaluator.sources.values() if reported else ()
+    parents = [source for source in evaluator.sources.values() if source.answers and reported]
     asked = {ask.data: tables[ask.data] for ask in reported}
     for source in parents:
         _ask_all(open_reader(source.folder, source.anatomy.sees), asked)

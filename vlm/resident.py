@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from merge_dsl.space.candidate import Blend, Candidate, Keep
 from vlm.anatomy.parts import Role, memory_roles
-from vlm.errors import ModelError
+from vlm.errors import MergeError, ModelError
+from vlm.fit import fit
 from vlm.merge import Sources, check_whole, host_of, portion_of, portion_tensor, portions_of
+from vlm.weights.pixels import check_processor
 
 from transformers import (  # isort: skip
     AutoModelForCausalLM,
@@ -51,8 +53,14 @@ class Resident:
 
     def __init__(self, candidate: Candidate, sources: Sources) -> None:
         self.host = host_of(candidate, sources)
-        check_whole(candidate, self.host, sources)
-        self.sources = sources
+        if not self.host.answers:
+            raise MergeError(
+                f"the result is a tower like {self.host.name}, and a tower answers no question",
+                "build it with `awase merge`, or search it inside a vision-language model",
+            )
+        self.sources = fit(candidate, self.host, sources)
+        check_whole(candidate, self.host, self.sources)
+        check_processor(self.host.folder, self.host.config)
         self.model: nn.Module = load_model(self.host.folder, self.host.anatomy.sees)
         state = self.model.state_dict()
         roles = memory_roles(self.model)

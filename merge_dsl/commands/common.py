@@ -31,6 +31,11 @@ class Job:
     write: Write | None
     models: dict[str, Path]  # the parents that the target takes, and where they lie
 
+    @property
+    def differences(self) -> frozenset[str]:
+        """The parents that are added to a model, and are none."""
+        return frozenset(name for name in self.models if self.recipe.models[name].difference)
+
 
 def loaded_recipe(path: str, overrides: Mapping[str, str] = NONE) -> tuple[Loaded, Recipe]:
     """A recipe without errors; else its errors are shown and Mistake is raised."""

@@ -100,7 +100,7 @@ def _evolve(run: Run) -> int:
 
     job, asks, shown = run.job, searched(run.search), reported(run.job)
     space = job.space
-    evaluator = Evaluator(job.models, tables(job, [*asks, *shown]))
+    evaluator = Evaluator(job.models, tables(job, [*asks, *shown]), job.differences)
     # Of the data that the search looks at: data of the report may be mended between two commands.
     fingerprint = evaluator.fingerprint(ask.data for ask in asks)
     header = header_of(job, run.search, run.seed, fingerprint)

@@ -37,13 +37,13 @@ def _merge(job: Job, out: str | None) -> int:
 
 def write_candidate(job: Job, candidate: Candidate, recipe: str, folder: Path) -> None:
     """Write one candidate to `folder`; `recipe` is kept inside."""
-    from vlm.weights.source import open_source
+    from vlm.weights.source import open_sources
     from vlm.weights.writer import check_target, write_model
 
     check_target(folder, job.models.values())
     if folder.exists():
         print(f"replacing {folder}, which awase wrote", file=sys.stderr)
-    sources = {name: open_source(name, place) for name, place in job.models.items()}
+    sources = open_sources(job.models, job.differences)
     write = job.write
     dtype = write.dtype if write is not None else None
     limit = write.shard if write is not None else None

@@ -17,13 +17,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from vlm.anatomy.roles import Role, memory_roles
+from vlm.anatomy.roles import REST, Role, is_tower, memory_roles
 from vlm.compat import ensure_torchvision
 from vlm.errors import ModelError
 
 ensure_torchvision()
 
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText  # noqa: E402
+import transformers  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+)
 from transformers.conversion_mapping import get_model_conversion_mapping  # noqa: E402
 from transformers.core_model_loading import (  # noqa: E402
     WeightConverter,
@@ -31,7 +37,16 @@ from transformers.core_model_loading import (  # noqa: E402
     rename_source_key,
 )
 
-__all__ = ["Anatomy", "Role", "anatomy", "memory_roles", "read_config", "skeleton"]
+__all__ = [
+    "REST",
+    "Anatomy",
+    "Role",
+    "anatomy",
+    "is_tower",
+    "memory_roles",
+    "read_config",
+    "skeleton",
+]
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,7 @@ class Anatomy:
     roles: Mapping[str, Role]
     shapes: Mapping[Role, tuple[int, ...]]  # what the architecture wants, tied twins left out
     sees: bool  # has a vision tower
+    speaks: bool = True  # has a language model; a tower alone has none
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -57,6 +73,12 @@ def skeleton(config: Any) -> nn.Module:
     sees = getattr(config, "vision_config", None) is not None
     factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     try:
+        if is_tower(config):
+            with torch.device("meta"):
+                named = (getattr(config, "architectures", None) or [""])[0]
+                if named.endswith("VisionModelWithProjection"):
+                    return getattr(transformers, named)(config)  # type: ignore[no-any-return]
+                return AutoModel.from_config(config)  # type: ignore[no-any-return]
         with torch.device("meta"):
             return factory.from_config(config)  # type: ignore[no-any-return]
     except (ValueError, KeyError, ImportError) as error:
@@ -86,7 +108,9 @@ def anatomy(config: Any, names: Iterable[str]) -> Anatomy:
                 f"tensor {name!r} is no part of a {config.model_type} model",
                 "check that config.json and the weights are of one model",
             )
-    return Anatomy(roles, shapes, sees=getattr(config, "vision_config", None) is not None)
+    tower = is_tower(config)
+    sees = tower or getattr(config, "vision_config", None) is not None
+    return Anatomy(roles, shapes, sees=sees, speaks=not tower)
 
 
 def read_config(folder: str) -> Any:

@@ -7,6 +7,7 @@ speaking: the projector, with all that belongs to it wherever it lies (`image_ne
 inside a Qwen tower, the adapter of llama4, a Q-Former, the cross-attention layers of mllama).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,6 +19,9 @@ from vlm.errors import ModelError
 BRIDGES = ("merger", "adapter", "projector", "connector")  # inside a tower, they are the projector
 POOLS = ("head", "pooler", "attn_pool")  # what a tower does with its last layer goes with its norm
 CROSS = "cross_attn"  # a decoder layer that has this looks at the picture
+CONTRASTIVE = re.compile(r"clip|siglip\d?")
+TOWERS = re.compile(r"(clip|siglip\d?)_vision_model|dinov\d|.*_vision(_model)?")
+REST = "rest"  # what is beside the image encoder of a contrastive model; it goes with its host
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,19 @@ class Stem(NamedTuple):
     lead: str = ""
 
 
+def is_tower(config: Any) -> bool:
+    """Whether a model is an image encoder, alone or with the text tower that it was trained against."""
+    if CONTRASTIVE.fullmatch(config.model_type):
+        return True
+    # `aya_vision` is a whole model, `mllama_vision_model` is not.
+    whole = getattr(config, "text_config", None) is not None
+    return not whole and TOWERS.fullmatch(config.model_type) is not None
+
+
 def memory_roles(model: Any) -> dict[str, Role]:
     """In-memory tensor name -> role. Raises ModelError, naming the part that is not found."""
+    if is_tower(model.config):
+        return _tower_roles(model)
     names = {id(module): name for name, module in model.named_modules()}
     stems = _language(model, names)
     sees = getattr(model.config, "vision_config", None) is not None
@@ -59,6 +74,21 @@ def memory_roles(model: Any) -> dict[str, Role]:
             f"two tensors of a {model.config.model_type!r} model would play one role",
             "this architecture is not known well enough to be merged",
         )
+    return roles
+
+
+def _tower_roles(model: Any) -> dict[str, Role]:
+    """The same for a tower. Its projection into the space that it shares with a text tower goes with
+    its norm, behind the layers; text tower and temperature are `REST`."""
+    inner = getattr(model, "vision_model", model)
+    names = {id(module): name for name, module in model.named_modules()}
+    stems = sorted(_stems_of_tower(names, inner, "tower"), key=lambda stem: -len(stem.name))
+    stems.insert(0, Stem("visual_projection", "vision.norm", "visual_projection."))
+    roles = {}
+    for name in model.state_dict():
+        stem = next((s for s in stems if _within(name, s.name)), Stem("", REST))
+        tail = name[len(stem.name) :].removeprefix(".")
+        roles[name] = Role(stem.unit, stem.lead + tail)
     return roles
 
 
@@ -112,6 +142,10 @@ def _vision(model: Any, names: Mapping[int, str], decoder: str) -> list[Stem]:
             f"no vision tower is found in a {kind!r} model",
             "its layers must lie in one module that transformers' get_encoder() returns",
         )
+    return _stems_of_tower(names, tower, kind)
+
+
+def _stems_of_tower(names: Mapping[int, str], tower: nn.Module, kind: str) -> list[Stem]:
     stack = _stack(tower, "vision", kind)
     layers = [Stem(names[id(layer)], f"vision.layers.{i}") for i, layer in enumerate(stack)]
     return layers + _around(names, tower, stack, "vision")
@@ -151,9 +185,9 @@ def _around(
     """What stands before and behind the layers: the embedding (all else), the norm, bridges."""
     start = names[id(root)]
     stems, norms = [Stem(start, f"{part}.embed")], []
-    for at, module in _holders(names, root, stack):
+    for module in _holders(names, root, stack):
         for name, child in module.named_children():
-            full, word = f"{at}.{name}", name.lower()
+            full, word = names[id(child)], name.lower()
             if any(bridge in word for bridge in BRIDGES):
                 stems.append(Stem(full, "projector", f"{full.removeprefix('model.')}."))
             elif part == "vision" and word in POOLS:
@@ -165,17 +199,13 @@ def _around(
     return stems + norms
 
 
-def _holders(
-    names: Mapping[int, str], root: nn.Module, stack: list[nn.Module]
-) -> list[tuple[str, nn.Module]]:
-    """The modules that have a list of layers inside them, from the root down, with their names."""
+def _holders(names: Mapping[int, str], root: nn.Module, stack: list[nn.Module]) -> list[nn.Module]:
+    """The modules that have a list of layers inside them, from the root down."""
     start = names[id(root)]
-    found = {start: root}
+    found = {"": root}
     for layer in stack:
-        inner = names[id(layer)][len(start) + 1 :].split(".")[
-            :-2
-        ]  # without the list and the number
-        for depth in range(1, len(inner) + 1):
+        inner = names[id(layer)].removeprefix(f"{start}.").split(".")
+        for depth in range(1, len(inner) - 1):  # without the list and the number
             path = ".".join(inner[:depth])
-            found.setdefault(f"{start}.{path}", root.get_submodule(path))
-    return list(found.items())
+            found.setdefault(path, root.get_submodule(path))
+    return list(found.values())
