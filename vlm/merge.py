@@ -96,6 +96,7 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
                 )
     _check_placed(portions, host)
     _check_tied(portions, host)
+    _check_lost(portions, host, sources)
 
 
 def _way_out(role: Role) -> str:
@@ -113,6 +114,22 @@ def _check_placed(portions: Mapping[str, Portion], host: Source) -> None:
                 f"{portion.made_by.origin.model} gives {unit}, for which {host.name} has no place",
                 f"take a model with as many layers as {host.name}, whose config the result has",
             )
+
+
+def _check_lost(portions: Mapping[str, Portion], host: Source, sources: Sources) -> None:
+    """What a parent of layers or of speech has, and the host does not, must not be left out either:
+    the biases of another decoder, its norms of queries and keys, a head of its own."""
+    for name, source in sources.items():
+        for role in source.names.keys() & source.anatomy.shapes.keys():
+            portion = portion_of(portions, role)
+            counts = role.unit.startswith("language.") or ".layers." in role.unit
+            if portion is None or not counts or role in host.anatomy.shapes:
+                continue
+            if any(origin.model == name for origin in origins_of(portion.made_by)):
+                raise MergeError(
+                    f"{name} has {role.unit} {role.tail}, for which {host.name} has no place",
+                    f"take {role.unit.partition('.layers')[0]} from models that are built alike",
+                )
 
 
 def _check_differences(candidate: Candidate, sources: Sources) -> None:

@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 EMBEDS = ("embed_tokens", "wte", "embed_in", "word_embeddings", "tok_embeddings")
 HEAD = re.compile(r"(?:.*\.)?(?:lm_head|embed_out)\.")
-PATCHES = re.compile(r"(.*?)(?:embeddings\.)?(?:patch_embed(?:ding|dings)?|patch_conv|conv1)\.")
+PATCHES = re.compile(
+    r"(.*?)(?:embeddings\.)?(?:patch_embed(?:ding|dings)?|patch_conv)\.|(.*?\bvisual\.)conv1\."
+)
 ENCODER = re.compile(
     r"(?!.*(?:qformer|text))(.*?)(?:(?:encoder|transformer)\.(?:layers?|resblocks)|blocks)\.\d+\."
 )
@@ -84,8 +86,9 @@ def _tower(names: list[str], root: str | None) -> str | None:
     """What every name of the vision tower begins with; None for a model that does not see."""
     for name in names:
         found = PATCHES.match(name)
-        if found and LAYER.match(found[1]) is None:
-            return found[1]
+        start = (found[1] or found[2] or "") if found else ""
+        if found and LAYER.match(start) is None:
+            return start
     for name in names:  # in part of a file, the layers of an encoder will do
         found = ENCODER.match(name)
         if found and (root is None or not name.startswith(root)):

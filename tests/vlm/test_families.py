@@ -12,7 +12,8 @@ from merge_dsl.meaning.anatomy import spots_of
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin
 from tests.vlm.families import FAMILIES, Family
 from tests.vlm.making import SPELLINGS, build, prompt, save
-from vlm.anatomy.parts import anatomy, memory_roles
+from vlm.anatomy.parts import anatomy, memory_roles, skeleton
+from vlm.errors import MergeError, ModelError
 from vlm.weights.checkpoint import open_checkpoint
 from vlm.weights.source import Source, open_source
 from vlm.weights.writer import write_model
@@ -96,3 +97,100 @@ def test_every_tensor_in_memory_has_one_role(family: Family) -> None:
     roles = memory_roles(model)
     assert roles.keys() == model.state_dict().keys()
     assert {role.unit.partition(".")[0] for role in roles.values()} == PARTS
+
+
+def opened(tmp_path: Path, eyes: Any, tongue: Any) -> dict[str, Source]:
+    save(build(eyes, seed=1), tmp_path / "eyes", FAMILIES["llava"])
+    save(build(tongue, seed=2), tmp_path / "tongue", FAMILIES["llava"])
+    return {name: open_source(name, tmp_path / name) for name in ("eyes", "tongue")}
+
+
+@pytest.mark.parametrize(
+    ("eyes", "tongue", "said"),
+    [
+        (
+            "llava",
+            "llava_onevision",
+            "tongue has language.layers.. self_attn.._proj.bias, for which",
+        ),
+        (
+            "llava_onevision",
+            "llava",
+            "tongue has no tensor for language.layers.. self_attn.._proj.bias",
+        ),
+        (
+            "llava",
+            "qwen3_vl",
+            "tongue has language.layers.. self_attn.._norm.weight, for which eyes",
+        ),
+        (
+            "llava",
+            "aya_vision",
+            "tongue has no tensor for language.layers.. post_attention_layernorm",
+        ),
+        ("llava", "blip_2", r"language.layers.. self_attn\.k_proj\.weight is 32 by 32 in tongue"),
+    ],
+)
+def test_another_decoder_is_refused(eyes: str, tongue: str, said: str, tmp_path: Path) -> None:
+    sources = opened(tmp_path, FAMILIES[eyes].config(), FAMILIES[tongue].partner())
+    with pytest.raises(MergeError, match=said):
+        write_model(half(sources["eyes"]), sources, tmp_path / "out", recipe="r\n")
+
+
+def test_a_head_of_its_own_is_not_lost_in_a_tied_host(tmp_path: Path) -> None:
+    partner = FAMILIES["llava"].partner()  # not tied
+    sources = opened(tmp_path, FAMILIES["smolvlm"].config(), partner)
+    units = sources["eyes"].anatomy.units
+    own = tuple(unit for unit in units if not unit.startswith("language."))
+    speech = (*(unit for unit in units if unit not in own), "language.head")
+    candidate = Candidate(
+        "child", {}, (Keep(own, Origin("eyes")), Keep(speech, Origin("tongue"))), ()
+    )
+    with pytest.raises(
+        MergeError, match=r"tongue has language\.head weight, for which eyes has no"
+    ):
+        write_model(candidate, sources, tmp_path / "out", recipe="r\n")
+
+
+def test_llama_s_layers_fall_between_those_that_look(tmp_path: Path) -> None:
+    """Two layers of four look at the picture: the LLM's second is the third of the file."""
+    family = FAMILIES["mllama"]
+    sources = opened(tmp_path, family.config(), family.partner())
+    write_model(half(sources["eyes"]), sources, tmp_path / "child", recipe="r\n")
+    at, tail = "language_model.model.layers", "mlp.up_proj.weight"
+    parent, child = open_checkpoint(tmp_path / "eyes"), open_checkpoint(tmp_path / "child")
+    second = open_checkpoint(tmp_path / "tongue").tensor(f"model.layers.1.{tail}")
+    mean = (parent.tensor(f"{at}.2.{tail}") + second) / 2
+    torch.testing.assert_close(child.tensor(f"{at}.2.{tail}"), mean)
+    for looking in (1, 3):
+        name = f"{at}.{looking}.{tail}"
+        assert torch.equal(child.tensor(name), parent.tensor(name))
+
+
+@pytest.mark.parametrize(
+    "kind", ["cohere2_vision", "deepseek_vl", "glm4v", "got_ocr2", "idefics2", "llava_next_video"]
+)
+def test_a_family_that_nobody_listed(kind: str) -> None:
+    model = skeleton(transformers.AutoConfig.for_model(kind))  # as large as the real one
+    roles = memory_roles(model)
+    found = {name: tuple(spot) for name, spot in spots_of(roles).items()}
+    assert found == {name: (role.unit, role.tail) for name, role in roles.items()}
+    units = {role.unit for role in roles.values()}
+    assert {"language.layers.0", "vision.layers.0", "projector", "language.head"} <= units
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("blip", "no head is found in a 'blip' model"),
+        ("florence2", "the language model of a 'florence2' model is an encoder and a decoder"),
+        ("fuyu", "model.vision_embed_tokens.weight is no part of a language model"),
+        ("git", "no vision tower is found in a 'git' model"),
+        ("idefics", "the vision tower of a 'idefics' model lies inside its language model"),
+        ("fast_vlm", "no stack of layers is found in the vision part of a 'fast_vlm' model"),
+        ("chameleon", "transformers cannot build a 'chameleon' model"),
+    ],
+)
+def test_what_is_not_found_is_named(kind: str, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        memory_roles(skeleton(transformers.AutoConfig.for_model(kind)))

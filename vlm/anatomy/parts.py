@@ -81,7 +81,7 @@ def skeleton(config: Any) -> nn.Module:
                 return AutoModel.from_config(config)  # type: ignore[no-any-return]
         with torch.device("meta"):
             return factory.from_config(config)  # type: ignore[no-any-return]
-    except (ValueError, KeyError, ImportError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(
             f"transformers cannot build a {config.model_type!r} model: {error}",
             "use a vision-language or causal language model that this transformers knows",

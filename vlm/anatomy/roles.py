@@ -142,6 +142,11 @@ def _vision(model: Any, names: Mapping[int, str], decoder: str) -> list[Stem]:
             f"no vision tower is found in a {kind!r} model",
             "its layers must lie in one module that transformers' get_encoder() returns",
         )
+    if _within(name, decoder):
+        raise ModelError(
+            f"the vision tower of a {kind!r} model lies inside its language model",
+            "use a model whose two parts stand side by side",
+        )
     return _stems_of_tower(names, tower, kind)
 
 
