@@ -45,8 +45,9 @@ class Evaluator:
         models: Mapping[str, Path],
         tables: Mapping[str, Table],
         differences: Collection[str] = (),
+        trusted: Collection[str] = (),
     ) -> None:
-        self.sources: dict[str, Source] = open_sources(models, differences)
+        self.sources: dict[str, Source] = open_sources(models, differences, trusted)
         self.folders = {name: source.folder for name, source in self.sources.items()}
         self.questions: dict[str, tuple[Question, ...]] = {
             name: read_questions(t.path, split=t.split, rows=t.rows, prompt=t.prompt)
@@ -72,7 +73,7 @@ class Evaluator:
         host = self.resident.host
         for name in dict.fromkeys(ask.data for ask in asks):
             if name not in self.prepared:
-                reader = open_reader(host.folder, host.anatomy.sees)
+                reader = open_reader(host.folder, host.anatomy.sees, host.trusted)
                 self.prepared[name] = prepare(model, reader, self.questions[name])
             elif sees_anew(candidate):
                 self.prepared[name] = seen_anew(model, self.prepared[name])
@@ -83,12 +84,21 @@ class Evaluator:
     ) -> Tasting:
         """Open any checkpoint as users will, and score it. A blind one is asked without pictures."""
         sees = is_seeing(folder)
-        model, reader = load_model(folder, sees), open_reader(folder, sees)
+        trusted = self._trusts(folder)
+        model = load_model(folder, sees, trusted=trusted)
+        reader = open_reader(folder, sees, trusted)
         prepared = {
             name: prepare(model, reader, self.questions[name])
             for name in dict.fromkeys(ask.data for ask in asks)
         }
         return taste(model, prepared, asks, tick)
+
+    def _trusts(self, folder: Path) -> bool:
+        """Whether code in a checkpoint may run: a parent's as the recipe says, a child's as its host's."""
+        parent = next((s for s in self.sources.values() if s.folder == folder), None)
+        host = self.resident.host if self.resident is not None else None
+        judge = parent if parent is not None else host
+        return judge is not None and judge.trusted
 
     def fingerprint(self, tables: Iterable[str] | None = None) -> str:
         """16 hex digits that change when a parent, a question or a library that scores them does.

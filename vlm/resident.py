@@ -24,7 +24,9 @@ from transformers import (  # isort: skip
 )
 
 
-def load_model(folder: Path, sees: bool, dtype: torch.dtype = torch.float32) -> Any:
+def load_model(
+    folder: Path, sees: bool, dtype: torch.dtype = torch.float32, *, trusted: bool = False
+) -> Any:
     """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing.
 
     What its generation_config.json says is left behind: penalties, beams and least lengths change
@@ -32,7 +34,11 @@ def load_model(folder: Path, sees: bool, dtype: torch.dtype = torch.float32) -> 
     """
     factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     model, info = factory.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, output_loading_info=True
+        folder,
+        dtype=dtype,
+        local_files_only=True,
+        output_loading_info=True,
+        trust_remote_code=trusted,
     )
     lacking = sorted(info["missing_keys"]) + [entry[0] for entry in info["mismatched_keys"]]
     if lacking:
@@ -61,7 +67,9 @@ class Resident:
         self.sources = fit(candidate, self.host, sources)
         check_whole(candidate, self.host, self.sources)
         check_processor(self.host.folder, self.host.config)
-        self.model: nn.Module = load_model(self.host.folder, self.host.anatomy.sees)
+        self.model: nn.Module = load_model(
+            self.host.folder, self.host.anatomy.sees, trusted=self.host.trusted
+        )
         state = self.model.state_dict()
         roles = memory_roles(self.model)
         self.slots: dict[Role, Tensor] = {

@@ -76,7 +76,7 @@ def _tower(tower: Table) -> dict[str, Any]:
     hidden = whole(
         tower, "embed_dim", "hidden_size"
     )  # of Qwen2-VL, `hidden_size` is what leaves it
-    inner, ratio = whole(tower, "intermediate_size"), _finite(tower.get("mlp_ratio"))
+    inner, ratio = whole(tower, "intermediate_size"), finite(tower.get("mlp_ratio"))
     if inner is None and hidden and ratio:
         inner = round(hidden * ratio)
     more = whole(tower, "num_global_layers")  # behind the others, as in mllama
@@ -106,7 +106,7 @@ def _language(text: Table) -> dict[str, Any]:
         "heads": heads,
         "kv_heads": whole(text, "num_key_value_heads") or heads,
         "head_dim": whole(text, "head_dim") or (hidden // heads if hidden and heads else None),
-        "norm_eps": _finite(_first(text, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
+        "norm_eps": finite(_first(text, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
         "sliding_window": _window(text),
         "act": _word(text, "hidden_activation", "hidden_act", "activation_function"),
         "vocab": whole(text, "vocab_size"),
@@ -130,9 +130,9 @@ def _theta(text: Table) -> float | None:
     if isinstance(rope, dict):
         full = rope.get("full_attention")
         rope = full if isinstance(full, dict) else rope
-        if _finite(rope.get("rope_theta")) is not None:
-            return _finite(rope["rope_theta"])
-    return _finite(text.get("rope_theta"))
+        if finite(rope.get("rope_theta")) is not None:
+            return finite(rope["rope_theta"])
+    return finite(text.get("rope_theta"))
 
 
 def _numbers(value: object) -> tuple[int, ...]:
@@ -145,7 +145,8 @@ def _first(table: Table, *names: str) -> object:
     return next((table[name] for name in names if table.get(name) is not None), None)
 
 
-def _finite(value: object) -> float | None:
+def finite(value: object) -> float | None:
+    """A number that is one."""
     try:
         number = float(value) if isinstance(value, int | float) else math.nan
     except OverflowError:

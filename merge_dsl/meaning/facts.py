@@ -12,10 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from merge_dsl.meaning.clip import architecture
-from merge_dsl.meaning.configs import meant_by, said_by, whole
+from merge_dsl.meaning.clip import architecture, tag_of
+from merge_dsl.meaning.configs import finite, meant_by, said_by, whole
 from merge_dsl.meaning.files import bytes_of
+from merge_dsl.meaning.gguf import GgufError, read_gguf
 from merge_dsl.meaning.headers import BYTES, HeaderError, TensorEntry, read_checkpoint
+from merge_dsl.meaning.places import GGUF
 from merge_dsl.space.candidate import Place
 
 TABLE = Path(__file__).with_name("known_models.json")
@@ -100,8 +102,11 @@ def read_facts(folder: Path) -> Facts:
     """Facts of a local model folder."""
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
         return Facts("adapter", sees=True, difference=True)  # its base says what parts it has
-    config = _config(folder)
-    facts = Facts(**said_by(config))
+    if folder.suffix == GGUF and folder.is_file():
+        return _of_gguf(folder)
+    clip = _open_clip(folder)
+    config = _config(folder) if clip is None else {}
+    facts = Facts(**said_by(config)) if clip is None else clip
     for layers in (facts.layers, facts.vision_layers):
         if layers is not None and layers > TALLEST:
             raise FactsError(f"config.json of {folder} says more than {TALLEST} layers")
@@ -111,10 +116,12 @@ def read_facts(folder: Path) -> Facts:
         raise FactsError(str(error)) from error
     except OSError as error:
         raise FactsError(f"{folder} cannot be read: {error.strerror}") from error
+    if clip is not None:  # its text tower has layers too
+        entries = {n: entry for n, entry in entries.items() if n.startswith("visual.")}
     if entries:
         facts = _with_weights(facts, entries)
     # What nothing says is as the class of the config has it.
-    return facts._replace(**_missing(facts, meant_by(config)))
+    return facts._replace(**_missing(facts, meant_by(config) if config else {}))
 
 
 def _missing(facts: Facts, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,11 +131,58 @@ def _missing(facts: Facts, found: Mapping[str, Any]) -> dict[str, Any]:
 def tower_facts(address: str) -> Facts | None:
     """Facts of an open_clip tower, where open_clip is installed and knows the architecture."""
     config = architecture(address)
-    vision = config.get("vision_cfg") if config else None
-    if config is None or not isinstance(vision, dict):
+    tag = tag_of(address)
+    return _tower(config, tag is not None and tag.quick_gelu) if config else None
+
+
+def _open_clip(folder: Path) -> Facts | None:
+    """Facts of a folder that open_clip wrote; None for any other."""
+    weights = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+    path = folder / "open_clip_config.json"
+    if not path.is_file() or not any((folder / name).is_file() for name in weights):
+        return None
+    try:
+        found = _tower(json.loads(path.read_text(encoding="utf-8"))["model_cfg"], False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FactsError(f"{path.name} of {folder} cannot be read") from error
+    if found is None:
+        raise FactsError(f"{path.name} of {folder} has no tower")
+    return found
+
+
+def _of_gguf(path: Path) -> Facts:
+    try:
+        said = read_gguf(path)
+    except GgufError as error:
+        raise FactsError(str(error)) from error
+    kind = said.get("general.architecture")
+    kind = kind if isinstance(kind, str) else ""
+
+    def count(name: str) -> int | None:
+        return whole(said, f"{kind}.{name}")
+
+    heads, hidden = count("attention.head_count"), count("embedding_length")
+    return Facts(
+        kind or None,
+        layers=count("block_count"),
+        hidden=hidden,
+        intermediate=count("feed_forward_length"),
+        heads=heads,
+        kv_heads=count("attention.head_count_kv") or heads,
+        vocab=count("vocab_size") or whole(said, "tokenizer.ggml.tokens"),
+        rope_theta=finite(said.get(f"{kind}.rope.freq_base")),
+        text_type=kind or None,
+        head_dim=count("attention.key_length") or (hidden // heads if hidden and heads else None),
+    )
+
+
+def _tower(config: Mapping[str, Any], quick: bool) -> Facts | None:
+    """Facts of an architecture of open_clip; `quick` where its weights are tuned for QuickGELU."""
+    vision = config.get("vision_cfg")
+    if not isinstance(vision, dict):
         return None
     width, layers = whole(vision, "width"), whole(vision, "layers")
-    quick = config.get("quick_gelu") is True or address.endswith("/openai")
+    quick = quick or config.get("quick_gelu") is True
     ratio = vision.get("mlp_ratio", 4.0)
     return Facts(
         "open_clip",

@@ -29,6 +29,7 @@ from transformers import (  # noqa: E402
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
+    PretrainedConfig,
 )
 from transformers.conversion_mapping import get_model_conversion_mapping  # noqa: E402
 from transformers.core_model_loading import (  # noqa: E402
@@ -36,6 +37,7 @@ from transformers.core_model_loading import (  # noqa: E402
     WeightRenaming,
     rename_source_key,
 )
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING  # noqa: E402
 
 __all__ = [
     "REST",
@@ -68,8 +70,11 @@ class Anatomy:
         return tuple(dict.fromkeys(role.unit for role in self.shapes))
 
 
-def skeleton(config: Any) -> nn.Module:
-    """The model of a config, without weights. Raises ModelError for an unknown architecture."""
+def skeleton(config: Any, trusted: bool = False) -> nn.Module:
+    """The model of a config, without weights. Raises ModelError for an unknown architecture.
+
+    `trusted` lets it be built by code that the model brings.
+    """
     sees = getattr(config, "vision_config", None) is not None
     factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     try:
@@ -80,7 +85,7 @@ def skeleton(config: Any) -> nn.Module:
                     return getattr(transformers, named)(config)  # type: ignore[no-any-return]
                 return AutoModel.from_config(config)  # type: ignore[no-any-return]
         with torch.device("meta"):
-            return factory.from_config(config)  # type: ignore[no-any-return]
+            return factory.from_config(config, trust_remote_code=trusted)  # type: ignore[no-any-return]
     except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(
             f"transformers cannot build a {config.model_type!r} model: {error}",
@@ -88,13 +93,13 @@ def skeleton(config: Any) -> nn.Module:
         ) from error
 
 
-def anatomy(config: Any, names: Iterable[str]) -> Anatomy:
+def anatomy(config: Any, names: Iterable[str], trusted: bool = False) -> Anatomy:
     """Take a model apart.
 
     `names` are the tensor names of its checkpoint. Raises ModelError when a name belongs to no part
     of the architecture, or when loading it would compute on it (fused experts).
     """
-    model = skeleton(config)
+    model = skeleton(config, trusted)
     roles_in_memory = memory_roles(model)
     shapes = {roles_in_memory[name]: tuple(t.shape) for name, t in _wanted(model).items()}
     resolve = _resolver(model)
@@ -113,10 +118,20 @@ def anatomy(config: Any, names: Iterable[str]) -> Anatomy:
     return Anatomy(roles, shapes, sees=sees, speaks=not tower)
 
 
-def read_config(folder: str) -> Any:
-    """`config.json` of a local folder, as transformers reads it; never runs code from the folder."""
+def read_config(folder: str, trusted: bool = False) -> Any:
+    """`config.json` of a local folder, as transformers reads it.
+
+    Code in the folder is run only where `trusted`; a model that cannot be read without is refused.
+    """
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if not trusted:
+            table, _ = PretrainedConfig.get_config_dict(folder, local_files_only=True)
+            if "auto_map" in table and table.get("model_type") not in CONFIG_MAPPING:
+                raise ModelError(
+                    f"{folder} brings code of its own, which is not run",
+                    "read it; then allow it by name: `{ remote_code = run }` behind its `model`",
+                )
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{folder}: config.json cannot be read: {error}", "check the folder"

@@ -31,6 +31,7 @@ class Source:
     spelling: Spelling | None = None  # of an open_clip model, which is written under its own names
     difference: bool = False  # what is added to a model, not a model
     partial: bool = False  # a difference that is zero in every tensor that it does not hold
+    trusted: bool = False  # the recipe allows code in its folder to be run
     resident: dict[Role, Tensor] = field(default_factory=dict, repr=False)
 
     @property
@@ -80,16 +81,20 @@ def _itself(tensor: Tensor) -> Tensor:
 
 
 def open_sources(
-    models: Mapping[str, Path], differences: Collection[str] = ()
+    models: Mapping[str, Path],
+    differences: Collection[str] = (),
+    trusted: Collection[str] = (),
 ) -> dict[str, Source]:
-    """Open the parents of a merge; `differences` are those that the recipe marks as such.
+    """Open the parents of a merge, and see in them what the recipe says they are.
 
     Adapters come last: which tensor an adapter changes is known from the models beside it.
     """
     found: dict[str, Source] = {}
     for name, folder in models.items():
         if not is_adapter(folder):
-            found[name] = open_source(name, folder, difference=name in differences)
+            found[name] = open_source(
+                name, folder, difference=name in differences, trusted=name in trusted
+            )
     whole = [source for source in found.values() if not source.difference]
     for name, folder in models.items():
         if is_adapter(folder):
@@ -97,17 +102,21 @@ def open_sources(
     return {name: found[name] for name in models}
 
 
-def open_source(name: str, folder: Path, *, difference: bool = False) -> Source:
+def open_source(
+    name: str, folder: Path, *, difference: bool = False, trusted: bool = False
+) -> Source:
     """Open the parent that the recipe calls `name`. Raises ModelError for whatever is wrong with it."""
     folder = as_folder(folder)
     if is_open_clip(folder):
         return _of_open_clip(name, folder)
     checkpoint = open_checkpoint(folder)
-    config = read_config(str(folder))
-    body = anatomy(config, checkpoint.entries)
+    config = read_config(str(folder), trusted)
+    body = anatomy(config, checkpoint.entries, trusted)
     names = {role: spelt for spelt, role in body.roles.items()}
     pixels = pixels_of(folder) if body.sees else None
-    return Source(name, config, checkpoint, body, names, pixels, difference=difference)
+    return Source(
+        name, config, checkpoint, body, names, pixels, difference=difference, trusted=trusted
+    )
 
 
 def _of_open_clip(name: str, folder: Path) -> Source:
@@ -126,7 +135,7 @@ def _of_adapter(name: str, adapter: Adapter, beside: list[Source]) -> Source:
     problem: ModelError | None = None
     for source in beside:
         try:
-            body = anatomy(source.config, adapter.entries)
+            body = anatomy(source.config, adapter.entries, source.trusted)
         except ModelError as error:
             problem = problem or error
             continue
