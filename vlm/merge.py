@@ -6,6 +6,7 @@ is the parent's own bytes. Every tensor that the host's architecture wants has e
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,8 +19,16 @@ from vlm.anatomy.parts import REST, Role
 from vlm.errors import MergeError
 from vlm.methods import KERNELS, Draw
 from vlm.weights.source import Source
+from vlm.weights.tokens import Rows, check_same, shared_rows
 
 Sources = Mapping[str, Source]
+
+
+TOKENS = (  # tensors of which each row is a token
+    Role("language.embed", "weight"),
+    Role("language.head", "weight"),
+    Role("language.head", "bias"),
+)
 
 
 @dataclass(frozen=True)
@@ -88,12 +97,14 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
                     continue  # an adapter adds nothing here
                 source.tensor(role)  # raises, with the way out
             found = source.checkpoint.entries[source.names[role]].shape
-            if found != shape:
+            rows = by_token(portion, role)
+            if found[rows:] != shape[rows:]:
                 raise MergeError(
                     f"{role.unit} {role.tail} is {_by(found)} in {origin.model}"
                     f" and {_by(shape)} in {host.name}",
                     _way_out(role),
                 )
+    _check_tokens(portions, sources)
     _check_placed(portions, host)
     _check_tied(portions, host)
     _check_lost(portions, host, sources)
@@ -102,7 +113,38 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
 def _way_out(role: Role) -> str:
     if "position_embedding" in role.tail:
         return "take the tower in a blend that says `resize = bicubic`, or one for the same grid"
+    if role in TOKENS:
+        return "write `vocabulary = shared` in the blend of embed and head, or keep both from one model"
     return "these models cannot be blended here; keep this part from one of them"
+
+
+def by_token(portion: Portion, role: Role) -> bool:
+    """Whether the rows of a tensor are blended token by token, however many each parent has."""
+    made_by = portion.made_by
+    return role in TOKENS and isinstance(made_by, Blend) and "vocabulary" in made_by.settings
+
+
+def rows_of(made_by: Blend, role: Role, host: Source, sources: Sources) -> Rows:
+    """The rows of the tokens that the host and every parent of a blend have."""
+    names = dict.fromkeys(origin.model for origin in origins_of(made_by))
+    parents = {name: _vocabulary(sources[name], role) for name in names}
+    return shared_rows(_vocabulary(host, role), parents, host.name)
+
+
+def _vocabulary(source: Source, role: Role) -> tuple[Path, int]:
+    """Where its tokenizer lies, and how many rows its embedding, or its head, has."""
+    return source.folder, source.checkpoint.entries[source.names[role]].shape[0]
+
+
+def _check_tokens(portions: Mapping[str, Portion], sources: Sources) -> None:
+    """Rows that are blended as they stand must be of the same tokens."""
+    for role in TOKENS[:2]:
+        portion = portions.get(role.unit)
+        if portion is None or isinstance(portion.made_by, Keep) or by_token(portion, role):
+            continue
+        names = dict.fromkeys(origin.model for origin in origins_of(portion.made_by))
+        whole = [name for name in names if role in sources[name].names]
+        check_same([(name, *_vocabulary(sources[name], role)) for name in whole])
 
 
 def _check_placed(portions: Mapping[str, Portion], host: Source) -> None:
@@ -170,14 +212,29 @@ def _check_tied(portions: Mapping[str, Portion], host: Source) -> None:
     )
 
 
-def portion_tensor(portion: Portion, role: Role, sources: Sources, keep: bool = False) -> Tensor:
+def portion_tensor(
+    portion: Portion, role: Role, host: Source, sources: Sources, keep: bool = False
+) -> Tensor:
     """One tensor of the result. `keep` holds the parents' tensors in memory for the next call."""
     made_by = portion.made_by
     if isinstance(made_by, Keep):
         return sources[made_by.origin.model].tensor(role)
+    if not by_token(portion, role):
+        return _blended(portion, made_by, role, sources, keep, None)
+    rows = rows_of(made_by, role, host, sources)
+    result = host.tensor(role, keep).to(torch.float32, copy=True)
+    result[rows.host] = _blended(portion, made_by, role, sources, keep, rows)
+    return result
+
+
+def _blended(
+    portion: Portion, made_by: Blend, role: Role, sources: Sources, keep: bool, rows: Rows | None
+) -> Tensor:
+    """What the method makes of the parents' tensors, or of some rows of each; fp32."""
 
     def read(origin: Origin) -> Tensor:
-        return sources[origin.model].tensor(role, keep).float()
+        tensor = sources[origin.model].tensor(role, keep).float()
+        return tensor if rows is None else tensor[rows.of[origin.model]]
 
     at = portion.index
     name = f"{role.unit}.{role.tail}"

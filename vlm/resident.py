@@ -88,4 +88,4 @@ class Resident:
         for role, slot in self.slots.items():
             portion = portion_of(portions, role)
             if portion is not None and isinstance(portion.made_by, made_by):
-                slot.copy_(portion_tensor(portion, role, self.sources, keep=True))
+                slot.copy_(portion_tensor(portion, role, self.host, self.sources, keep=True))

@@ -6,6 +6,7 @@ from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.parts import STACKS, PartRef, layer_of, leaves
 from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Per
+from merge_dsl.rules.blends import word_of
 from merge_dsl.rules.checked import Checked, blends
 from merge_dsl.space.layout import origins_of
 from merge_dsl.space.resolve import assignments_of
@@ -144,7 +145,10 @@ def vocabularies(checked: Checked) -> Iterator[Diagnostic]:
         if not named & {"language.embed", "language.head"}:
             continue
         known = _known(checked, origins_of(line))
+        by_token = word_of(line, "vocabulary") is not None
         for field, code, spoken in (("vocab", "M405", "tokens"), ("tied", "M406", "")):
+            if field == "vocab" and by_token:
+                continue
             values = [(o, v) for o, f in known if (v := getattr(f, field)) is not None]
             for origin, value in values[1:]:
                 if value == values[0][1]:
@@ -154,7 +158,9 @@ def vocabularies(checked: Checked) -> Iterator[Diagnostic]:
                     message = (
                         f"{values[0][1]} {spoken} (`{first}`) against {value} (`{origin.model}`)"
                     )
-                    help = "keep `embed` and `head` from one of them"
+                    help = (
+                        "write `vocabulary = shared`, or keep `embed` and `head` from one of them"
+                    )
                 else:
                     ties, unties = (first, origin.model) if not value else (origin.model, first)
                     message = f"`{ties}` ties head to embed, `{unties}` does not"
@@ -207,6 +213,8 @@ def whole(checked: Checked) -> Iterator[Diagnostic]:
                 named = {leaf for part in line.parts for leaf in leaves(part)}
                 if not named & set(needed):
                     continue
+                if field == "vocab" and word_of(line, "vocabulary") is not None:
+                    continue  # it has as many rows as the host, whoever is taken
                 # What is inside one blend is compared by the other rules.
                 for origin, facts in _known(checked, origins_of(line))[:1]:
                     value = getattr(facts, field)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning import engines
 from merge_dsl.meaning.recipe import BlendLine, Merge, Recipe, Search
+from merge_dsl.rules.blends import word_of
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.layout import origins_of
 from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
@@ -65,6 +66,9 @@ def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
                 help = "give --download, or name a folder with `file:`"
                 yield finding("M410", model.address_span, message, help, severity=Severity.ERROR)
         if isinstance(line, BlendLine):
+            for assignment in line.shared:
+                if assignment.name == "vocabulary" and word_of(line, "vocabulary") == "whole":
+                    yield _later(assignment.span, "`vocabulary = whole`")
             if len(line.methods) > 1:
                 yield _later(line.method_span, "a choice of methods")
             for method in line.methods:

@@ -123,7 +123,7 @@ def _getter(
         role = host.anatomy.roles[name]
         portion = portion_of(portions, role)
         assert portion is not None  # `check_whole` has looked
-        return portion_tensor(portion, role, sources)
+        return portion_tensor(portion, role, host, sources)
 
     return get
 
