@@ -17,6 +17,7 @@ SHAPES = {
     "language": ("hidden", "intermediate", "heads", "head_dim", "layers"),
     "vision": ("vision_hidden", "vision_intermediate", "vision_heads", "vision_layers"),
 }
+POSITIONS = ("kv_heads", "rope_theta", "sliding_window")
 SPOKEN = {
     "hidden": "hidden size {}",
     "intermediate": "intermediate size {}",
@@ -27,7 +28,7 @@ SPOKEN = {
 
 
 def shapes(checked: Checked) -> Iterator[Diagnostic]:
-    """M401, M407, M408: what is blended has one shape and one notion of position."""
+    """M401, M407, M408, M415: what is blended has one shape and one notion of position."""
     for _, _, line in blends(checked.recipe):
         touched = {leaf.partition(".")[0] for part in line.parts for leaf in leaves(part)}
         for stack in STACKS:
@@ -39,7 +40,7 @@ def _against_first(checked: Checked, line: BlendLine, stack: str) -> Iterator[Di
     first: dict[str, tuple[str, float]] = {}  # field -> (model, value)
     layered = any(f"{stack}.layers" in leaves(part) for part in line.parts)
     for origin, facts in _known(checked, origins_of(line)):
-        for field in (*SHAPES[stack], *(("kv_heads", "rope_theta") if stack == "language" else ())):
+        for field in (*SHAPES[stack], *(POSITIONS if stack == "language" else ())):
             if field not in SHAPES[stack][:1] and not layered:
                 continue  # an embedding has a width, and nothing else of a layer
             value = getattr(facts, field)
@@ -64,9 +65,17 @@ def _differs(
         )
         help = "the same tensors mean different positions; the result has the host's"
         return finding("M408", span, message, help)
+    if field == "sliding_window":
+        message = f"{_window(first[1])} (`{first[0]}`) against {_window(second[1])} (`{second[0]}`)"
+        help = "these layers learnt to look back differently far; the result does as the host"
+        return finding("M415", span, message, help)
     spoken = SPOKEN[field.removeprefix("vision_")].format(first[1])
     message = f"{spoken} (`{first[0]}`) against {second[1]} (`{second[0]}`)"
     return finding("M401", span, f"{message}: these parts cannot be blended")
+
+
+def _window(tokens: float) -> str:
+    return f"a window of {tokens:.0f} tokens" if tokens else "no sliding window"
 
 
 def layers(checked: Checked) -> Iterator[Diagnostic]:
