@@ -13,6 +13,7 @@ from torch import Tensor
 
 from merge_dsl.meaning.methods import METHODS
 from merge_dsl.space.candidate import Blend, Candidate, Keep, Origin, Value
+from vlm.anatomy.kinds import kind_of_tensor
 from vlm.anatomy.parts import REST, Role
 from vlm.errors import MergeError
 from vlm.methods import KERNELS, Draw
@@ -61,17 +62,26 @@ def portions_of(candidate: Candidate, host: Source | None = None) -> dict[str, P
     return portions
 
 
+def portion_of(portions: Mapping[str, Portion], role: Role) -> Portion | None:
+    """What makes a tensor: its unit, or its kind of tensors in that layer; None where nothing does."""
+    whole = portions.get(role.unit)
+    if whole is None and ".layers." in role.unit:
+        return portions.get(f"{role.unit}.{kind_of_tensor(role.tail)}")
+    return whole
+
+
 def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
     """Raise MergeError unless every tensor of the result has one origin, of the right shape."""
     _check_differences(candidate, sources)
     portions = portions_of(candidate, host)
     for role, shape in host.anatomy.shapes.items():
-        if role.unit not in portions:
+        portion = portion_of(portions, role)
+        if portion is None:
             raise MergeError(
                 f"nothing in {candidate.name} says where {role.unit} comes from",
                 f"add `keep {role.unit.removeprefix('language.')} from …`",
             )
-        for origin in origins_of(portions[role.unit].made_by):
+        for origin in origins_of(portion.made_by):
             source = sources[origin.model]
             if role not in source.names:
                 if source.partial:
@@ -98,9 +108,10 @@ def _check_placed(portions: Mapping[str, Portion], host: Source) -> None:
     """A layer that the result has no place for must not be left out in silence."""
     places = set(host.anatomy.units)
     for unit, portion in portions.items():
-        if ".layers." in unit and unit not in places and isinstance(portion.made_by, Keep):
+        layer = ".".join(unit.split(".")[:3])  # without the kind of its tensors
+        if ".layers." in unit and layer not in places and isinstance(portion.made_by, Keep):
             raise MergeError(
-                f"{portion.made_by.origin.model} gives {unit}, for which {host.name} has no place",
+                f"{portion.made_by.origin.model} gives {layer}, for which {host.name} has no place",
                 f"take a model with as many layers as {host.name}, whose config the result has",
             )
 

@@ -14,7 +14,7 @@ from merge_dsl.space.candidate import Blend, Candidate, Keep
 from vlm.anatomy.parts import Role, memory_roles
 from vlm.errors import MergeError, ModelError
 from vlm.fit import fit
-from vlm.merge import Sources, check_whole, host_of, portion_tensor, portions_of
+from vlm.merge import Sources, check_whole, host_of, portion_of, portion_tensor, portions_of
 from vlm.weights.pixels import check_processor
 
 from transformers import (  # isort: skip
@@ -86,6 +86,6 @@ class Resident:
     def _put(self, candidate: Candidate, made_by: type[Keep] | type[Blend]) -> None:
         portions = portions_of(candidate)
         for role, slot in self.slots.items():
-            portion = portions[role.unit]
-            if isinstance(portion.made_by, made_by):
+            portion = portion_of(portions, role)
+            if portion is not None and isinstance(portion.made_by, made_by):
                 slot.copy_(portion_tensor(portion, role, self.sources, keep=True))

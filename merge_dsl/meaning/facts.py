@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from merge_dsl.meaning.clip import architecture, tag_of
+from merge_dsl.meaning.files import bytes_of
 from merge_dsl.meaning.gguf import GgufError, read_gguf
 from merge_dsl.meaning.headers import BYTES, HeaderError, TensorEntry, read_checkpoint
 from merge_dsl.meaning.places import GGUF
@@ -130,10 +131,11 @@ def _open_clip(folder: Path) -> Facts | None:
     """Facts of a folder that open_clip wrote; None for any other."""
     weights = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
     path = folder / "open_clip_config.json"
-    if not path.is_file() or not any((folder / name).is_file() for name in weights):
+    other = (folder / "config.json").is_file()
+    if not path.is_file() or (other and not any((folder / name).is_file() for name in weights)):
         return None
     try:
-        found = _tower(json.loads(path.read_text(encoding="utf-8"))["model_cfg"], False)
+        found = _tower(json.loads(bytes_of(path).decode("utf-8"))["model_cfg"], False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FactsError(f"{path.name} of {folder} cannot be read") from error
     if found is None:
@@ -192,10 +194,13 @@ def _tower(config: Mapping[str, Any], quick: bool) -> Facts | None:
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(bytes_of(folder / "config.json").decode("utf-8"))
     except FileNotFoundError as error:
         raise FactsError(f"{folder} has no config.json") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise FactsError(f"config.json of {folder} cannot be read: {reason}") from error
+    except (ValueError, RecursionError) as error:
         raise FactsError(f"config.json of {folder} cannot be read") from error
     if not isinstance(config, dict):
         raise FactsError(f"config.json of {folder} is no table")

@@ -51,6 +51,7 @@ FIRST: tuple[Rule, ...] = (
     kinds.settings,
     kinds.metric_settings,
     kinds.parts_of_origins,
+    kinds.parts_of_roads,
     space.ranges,
     models.shapes,
     models.layers,

@@ -12,7 +12,6 @@ from merge_dsl.meaning.recipe import OriginRef, Recipe, Route
 from merge_dsl.meaning.values import Expr
 from merge_dsl.rules.checked import Checked
 from merge_dsl.rules.numbers import interval
-from merge_dsl.rules.vision import host_of
 from merge_dsl.space.lengths import lengths_of
 from merge_dsl.space.resolve import SpaceError
 from merge_dsl.space.road import every_hop, layers_of, stack_of
@@ -52,10 +51,8 @@ def exportable(checked: Checked) -> Iterator[Diagnostic]:
 
 
 def facts_of_walked(recipe: Recipe, name: str) -> Facts | None:
-    """Facts of a model, or of the model whose config a merge's result has."""
-    if name in recipe.merges:
-        name = host_of(recipe.merges[name]) or ""
-    model = recipe.models.get(name)
+    """Facts of a model, or of what a merge makes."""
+    model = recipe.source(name)
     return model.facts if model else None
 
 

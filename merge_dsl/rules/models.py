@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
-from merge_dsl.meaning.parts import STACKS, PartRef, leaves
+from merge_dsl.meaning.parts import STACKS, PartRef, layer_of, leaves
 from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Per
 from merge_dsl.rules.checked import Checked, blends
 from merge_dsl.space.layout import origins_of
@@ -96,7 +96,7 @@ def _past_end(
     part: PartRef, origin: OriginRef, facts: Facts, line: BlendLine | None = None
 ) -> Iterator[Diagnostic]:
     named = leaves(part)
-    if part.text == "layers" and line is not None:
+    if part.is_relative and line is not None:
         named = tuple(leaf for p in line.parts for leaf in leaves(p))
     for stack in STACKS:
         height = facts.height(stack)
@@ -129,7 +129,8 @@ def groups(checked: Checked) -> Iterator[Diagnostic]:
             if per is None or per.unit != "layers" or per.size < 2 or grouping is None:
                 continue
             for stack in STACKS:
-                members = [u for u in grouping.group if u.startswith(f"{stack}.layers.")]
+                found = (layer_of(unit) for unit in grouping.group)
+                members = {layer for layer in found if layer and layer[0] == stack}
                 left = len(members) % per.size
                 if left:
                     message = f"{len(members)} layers in groups of {per.size}"
@@ -274,7 +275,7 @@ def unknown_models(checked: Checked) -> Iterator[Diagnostic]:
 def _known(checked: Checked, origins: tuple[OriginRef, ...]) -> list[tuple[OriginRef, Facts]]:
     found = []
     for origin in origins:
-        model = checked.recipe.models.get(origin.model)
+        model = checked.recipe.source(origin.model)
         if model is not None and model.facts is not None:
             found.append((origin, model.facts))
     return found

@@ -7,12 +7,13 @@ from pathlib import Path
 from merge_dsl.meaning.clip import problem_of
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
+from merge_dsl.meaning.files import bytes_of
 from merge_dsl.meaning.methods import BLEND
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, OriginRef
+from merge_dsl.meaning.stages import host_of
 from merge_dsl.meaning.values import Word
 from merge_dsl.rules.checked import Checked, assignments
-from merge_dsl.rules.vision import host_of
 from merge_dsl.space.layout import origins_of
 from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
 from merge_dsl.text.words import nearest, quoted
@@ -72,7 +73,7 @@ def against_host(checked: Checked) -> Iterator[Diagnostic]:
         }
         towers = _origins(checked, merge, "vision.layers")
         host = host_of(merge)
-        own = checked.recipe.models.get(host) if host else None
+        own = checked.recipe.source(host) if host else None
         if own is not None and own.facts is not None and own.facts.sees:
             towers.insert(0, (OriginRef(own.name, None, True, own.span), own.facts))
         for origin, facts in towers[1:]:
@@ -184,7 +185,7 @@ def _numbers(value: object) -> tuple[float, ...]:
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(bytes_of(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -212,7 +213,7 @@ def _projector(checked: Checked, merge: Merge) -> tuple[str | None, Facts | None
     """The model that a projector is kept from."""
     for line in reversed(merge.lines):
         if isinstance(line, KeepLine) and _names(line, "projector"):
-            model = checked.recipe.models.get(line.origin.model)
+            model = checked.recipe.source(line.origin.model)
             return line.origin.model, model.facts if model else None
     return None, None
 
@@ -227,5 +228,5 @@ def _origins(checked: Checked, merge: Merge, leaf: str) -> list[Known]:
 
 
 def _facts(checked: Checked, origins: tuple[OriginRef, ...]) -> list[Known]:
-    models = checked.recipe.models
-    return [(o, f) for o in origins if o.model in models and (f := models[o.model].facts)]
+    found = [(o, checked.recipe.source(o.model)) for o in origins]
+    return [(o, model.facts) for o, model in found if model is not None and model.facts]

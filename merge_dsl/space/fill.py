@@ -28,9 +28,8 @@ def fill(space: Space, values: Sequence[Value], seed: int) -> Candidate:
             keeps.append(Keep(units, _origin(line.origin)))
         else:
             blends.append(_blend(space, values, seed, number, line))
-    models: dict[str, Place] = {
-        name: model.place for name, model in space.recipe.models.items() if name in used
-    }
+    sources = {**space.recipe.models, **space.recipe.stages}
+    models: dict[str, Place] = {name: sources[name].place for name in sources if name in used}
     return Candidate(frame.merge.name, models, tuple(keeps), tuple(blends))
 
 
@@ -148,15 +147,7 @@ def _origin(ref: OriginRef) -> Origin:
 
 
 def models_of(recipe: Recipe, target: str) -> tuple[str, ...]:
-    """The models that a merge takes from or a route walks, in the order of the recipe."""
-    used = _used(recipe, target, 0)
+    """The models that a merge or a route is made from, by way of earlier ones too, in the order of
+    the recipe."""
+    used = recipe.parents.get(target, frozenset())
     return tuple(name for name in recipe.models if name in used)
-
-
-def _used(recipe: Recipe, target: str, depth: int) -> set[str]:
-    if target in recipe.merges:
-        return {o.model for line in recipe.merges[target].lines for o in origins_of(line)}
-    if target not in recipe.routes or depth > 50:
-        return set()
-    named = {origin.model for origin in recipe.routes[target].origins}
-    return named.union(*(_used(recipe, name, depth + 1) for name in named))

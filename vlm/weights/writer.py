@@ -18,7 +18,15 @@ from torch import Tensor
 from merge_dsl.space.candidate import Candidate
 from vlm.errors import MergeError
 from vlm.fit import fit
-from vlm.merge import Portion, Sources, check_whole, host_of, portion_tensor, portions_of
+from vlm.merge import (
+    Portion,
+    Sources,
+    check_whole,
+    host_of,
+    portion_of,
+    portion_tensor,
+    portions_of,
+)
 from vlm.weights.checkpoint import INDEX, SINGLE
 from vlm.weights.open_clip import Made
 from vlm.weights.open_clip_folder import WEIGHTS as OPEN_CLIP
@@ -113,7 +121,9 @@ def _getter(
 
     def get(name: str) -> Tensor:
         role = host.anatomy.roles[name]
-        return portion_tensor(portions[role.unit], role, sources)
+        portion = portion_of(portions, role)
+        assert portion is not None  # `check_whole` has looked
+        return portion_tensor(portion, role, sources)
 
     return get
 

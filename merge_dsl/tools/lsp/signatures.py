@@ -9,7 +9,7 @@ from merge_dsl.meaning import engines
 from merge_dsl.meaning.engines import ENGINES, Option
 from merge_dsl.meaning.methods import BLEND, METHODS, Setting
 from merge_dsl.meaning.metrics import METRICS
-from merge_dsl.meaning.parts import SHORT, TREE
+from merge_dsl.meaning.parts import KINDS, SHORT, TREE
 from merge_dsl.tools.lsp.cursor import Cursor
 
 BLOCKS: dict[str, dict[str, Option]] = {
@@ -19,6 +19,11 @@ BLOCKS: dict[str, dict[str, Option]] = {
     "search": engines.SEARCH,
 }
 SEED = "`seed`: whole number; the same seed draws the same masks"
+KINDS_ABOUT = {
+    "attention": "the attention of each layer",
+    "mlp": "the inner part of each layer, its experts among it",
+    "norms": "all of a layer that is neither attention nor its inner part",
+}
 KEPT = "read and checked; this version cannot run it yet"
 
 
@@ -56,6 +61,8 @@ def part(name: str) -> str | None:
     whole = SHORT.get(name, name)
     if whole not in TREE:
         return None
+    if whole.rpartition(".")[2] in KINDS:
+        return f"**{name}**: {KINDS_ABOUT[whole.rpartition('.')[2]]}"
     leaves = ", ".join(f"`{leaf}`" for leaf in TREE[whole])
     return f"**{name}**: a part of a model, {leaves}"
 
