@@ -148,6 +148,7 @@ def _evolve(add: Add) -> None:
     evolve.add_argument("--run", metavar="DIR", help="default: runs/<name of the recipe>")
     evolve.add_argument("--seed", type=_from(0), metavar="N", help="instead of the recipe's seed")
     evolve.add_argument("--trials", type=_from(1), metavar="N", help="instead of the whole budget")
+    evolve.add_argument("--download", action="store_true", help="fetch models that are not here")
     evolve.add_argument("--quiet", action="store_true", help="print the result only")
 
 
@@ -155,6 +156,7 @@ def _merge(add: Add) -> None:
     merge = add("merge", help="build a recipe without holes")
     merge.add_argument("recipe", metavar="RECIPE")
     merge.add_argument("--out", metavar="DIR", help="instead of where the recipe's `write` says")
+    merge.add_argument("--download", action="store_true", help="fetch models that are not here")
 
 
 def _import(add: Add) -> None:

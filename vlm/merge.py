@@ -4,15 +4,17 @@ In: a `Candidate` and its opened parents. Out: tensors by role. What is blended 
 is the parent's own bytes. Every tensor that the host's architecture wants has exactly one origin.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from merge_dsl.meaning.methods import METHODS
 from merge_dsl.space.candidate import Blend, Candidate, Keep, Origin, Value
 from vlm.anatomy.kinds import kind_of_tensor
-from vlm.anatomy.parts import Role
+from vlm.anatomy.parts import REST, Role
 from vlm.errors import MergeError
 from vlm.methods import KERNELS, Draw
 from vlm.weights.source import Source
@@ -47,11 +49,16 @@ def host_of(candidate: Candidate, sources: Sources) -> Source:
     )
 
 
-def portions_of(candidate: Candidate) -> dict[str, Portion]:
-    """Unit -> what makes it. A later line of the recipe wins over an earlier one."""
+def portions_of(candidate: Candidate, host: Source | None = None) -> dict[str, Portion]:
+    """Unit -> what makes it. A later line of the recipe wins over an earlier one.
+
+    What stands beside the tower of a contrastive host (its text tower) stays the host's.
+    """
     portions = {unit: Portion(keep) for keep in candidate.keeps for unit in keep.units}
     for blend in candidate.blends:
         portions |= {unit: Portion(blend, index) for index, unit in enumerate(blend.units)}
+    if host is not None and REST in host.anatomy.units:
+        portions[REST] = Portion(Keep((REST,), Origin(host.name)))
     return portions
 
 
@@ -65,7 +72,8 @@ def portion_of(portions: Mapping[str, Portion], role: Role) -> Portion | None:
 
 def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
     """Raise MergeError unless every tensor of the result has one origin, of the right shape."""
-    portions = portions_of(candidate)
+    _check_differences(candidate, sources)
+    portions = portions_of(candidate, host)
     for role, shape in host.anatomy.shapes.items():
         portion = portion_of(portions, role)
         if portion is None:
@@ -73,18 +81,59 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
                 f"nothing in {candidate.name} says where {role.unit} comes from",
                 f"add `keep {role.unit.removeprefix('language.')} from …`",
             )
-        for origin in _origins(portion.made_by):
+        for origin in origins_of(portion.made_by):
             source = sources[origin.model]
             if role not in source.names:
+                if source.partial:
+                    continue  # an adapter adds nothing here
                 source.tensor(role)  # raises, with the way out
             found = source.checkpoint.entries[source.names[role]].shape
             if found != shape:
                 raise MergeError(
                     f"{role.unit} {role.tail} is {_by(found)} in {origin.model}"
                     f" and {_by(shape)} in {host.name}",
-                    "these models cannot be blended here; keep this part from one of them",
+                    _way_out(role),
                 )
+    _check_placed(portions, host)
     _check_tied(portions, host)
+
+
+def _way_out(role: Role) -> str:
+    if "position_embedding" in role.tail:
+        return "take the tower in a blend that says `resize = bicubic`, or one for the same grid"
+    return "these models cannot be blended here; keep this part from one of them"
+
+
+def _check_placed(portions: Mapping[str, Portion], host: Source) -> None:
+    """A layer that the result has no place for must not be left out in silence."""
+    places = set(host.anatomy.units)
+    for unit, portion in portions.items():
+        layer = ".".join(unit.split(".")[:3])  # without the kind of its tensors
+        if ".layers." in unit and layer not in places and isinstance(portion.made_by, Keep):
+            raise MergeError(
+                f"{portion.made_by.origin.model} gives {layer}, for which {host.name} has no place",
+                f"take a model with as many layers as {host.name}, whose config the result has",
+            )
+
+
+def _check_differences(candidate: Candidate, sources: Sources) -> None:
+    """A difference is added to a base, and is nothing by itself."""
+    lines: list[Keep | Blend] = [*candidate.keeps, *candidate.blends]
+    for line in lines:
+        added = isinstance(line, Blend) and line.base is not None and _adds(line)
+        for number, origin in enumerate(origins_of(line)):
+            is_base = isinstance(line, Blend) and line.base is not None and number == 0
+            if sources[origin.model].difference and (not added or is_base):
+                raise MergeError(
+                    f"{origin.model} is a difference, and is taken as a model",
+                    "blend it by `task_arithmetic` onto its base",
+                )
+
+
+def _adds(blend: Blend) -> bool:
+    """Whether a method computes base + f(differences), so that it can be given a difference."""
+    method = METHODS[blend.method]
+    return method.blends == "differences" or method.base == "optional"
 
 
 def _check_tied(portions: Mapping[str, Portion], host: Source) -> None:
@@ -121,12 +170,32 @@ def portion_tensor(portion: Portion, role: Role, sources: Sources, keep: bool = 
         names = tuple(ingredient.origin.model for ingredient in made_by.ingredients)
         draw = Draw(made_by.seed, name, names)
     base = read(made_by.base) if made_by.base is not None else None
-    tensors = [read(ingredient.origin) for ingredient in made_by.ingredients]
+    origins = [ingredient.origin for ingredient in made_by.ingredients]
+    added = [sources[origin.model].difference for origin in origins]
     each = [_settings(ingredient.settings, at) for ingredient in made_by.ingredients]
+    shared = _settings(made_by.settings, at)
+    kernel = KERNELS[made_by.method]
     try:
-        return KERNELS[made_by.method](base, tensors, each, _settings(made_by.settings, at), draw)
+        if base is None or not any(added):
+            return kernel(base, [read(origin) for origin in origins], each, shared, draw)
+        # Differences as they are, from a base of zeros: added to the base first and taken from it
+        # again, a small one would lose its last digits.
+        zero = torch.zeros_like(base)
+        deltas = [
+            _difference(sources[origin.model], role, read, origin, zero)
+            if is_delta
+            else read(origin) - base
+            for origin, is_delta in zip(origins, added, strict=True)
+        ]
+        return kernel(zero, deltas, each, shared, draw).add_(base)
     except MergeError as error:
         raise error.at(name) from None  # a kernel knows no name
+
+
+def _difference(
+    source: Source, role: Role, read: Callable[[Origin], Tensor], origin: Origin, zero: Tensor
+) -> Tensor:
+    return zero if source.partial and role not in source.names else read(origin)
 
 
 def _settings(settings: Mapping[str, tuple[Value, ...]], at: int) -> dict[str, Any]:
@@ -135,7 +204,8 @@ def _settings(settings: Mapping[str, tuple[Value, ...]], at: int) -> dict[str, A
     return {n: value if isinstance(value, str) else float(value) for n, value in here.items()}
 
 
-def _origins(made_by: Keep | Blend) -> list[Origin]:
+def origins_of(made_by: Keep | Blend) -> list[Origin]:
+    """Everyone a line takes from, its base first."""
     if isinstance(made_by, Keep):
         return [made_by.origin]
     base = [made_by.base] if made_by.base is not None else []

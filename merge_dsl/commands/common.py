@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from merge_dsl.commands.fetch import fetch_models
 from merge_dsl.commands.mistake import CANNOT, FINDINGS, Mistake
 from merge_dsl.meaning.load import NONE, Loaded, load_recipe
 from merge_dsl.meaning.recipe import Recipe, Write
@@ -32,6 +33,15 @@ class Job:
     models: dict[str, Path]  # the parents that the target takes, and where they lie
 
 
+def marked(job: Job) -> dict[str, frozenset[str]]:
+    """What the recipe says of its parents: which are differences, and which may run code."""
+    models = {name: job.recipe.models[name] for name in job.models}
+    return {
+        "differences": frozenset(n for n, model in models.items() if model.difference),
+        "trusted": frozenset(n for n, model in models.items() if model.runs_code),
+    }
+
+
 def loaded_recipe(path: str, overrides: Mapping[str, str] = NONE) -> tuple[Loaded, Recipe]:
     """A recipe without errors; else its errors are shown and Mistake is raised."""
     loaded = load_recipe(Path(path), overrides)
@@ -42,10 +52,15 @@ def loaded_recipe(path: str, overrides: Mapping[str, str] = NONE) -> tuple[Loade
     return loaded, loaded.recipe
 
 
-def open_job(path: str) -> Job:
-    """Read a recipe and make it ready to run. Errors are shown and end in Mistake."""
+def open_job(path: str, download: bool = False) -> Job:
+    """Read a recipe and make it ready to run. Errors are shown and end in Mistake.
+
+    Nothing is fetched unless `download` asks for it.
+    """
     loaded, recipe = loaded_recipe(path)
     target = target_of(recipe)
+    if download and fetch_models(recipe, models_of(recipe, target)):
+        loaded, recipe = loaded_recipe(path)  # what is known of its models has changed
     must_run(loaded, recipe, target)
     models = {}
     for name in models_of(recipe, target):
@@ -53,7 +68,7 @@ def open_job(path: str) -> Job:
         if folder is None:
             raise Mistake(
                 f"{name} ({recipe.models[name].place}) is not on this machine",
-                "fetch it with `hf download`, or point to a folder with file:",
+                "give --download to fetch it, or point to a folder with file:",
                 CANNOT,
             )
         models[name] = folder

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from merge_dsl.commands.common import Job, open_job, told
+from merge_dsl.commands.common import Job, marked, open_job, told
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.space.candidate import Candidate
 from merge_dsl.space.fill import fill
@@ -18,7 +18,7 @@ from merge_dsl.text.words import counted
 
 def run(args: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    return told(lambda: _merge(open_job(args.recipe), args.out))
+    return told(lambda: _merge(open_job(args.recipe, args.download), args.out))
 
 
 def _merge(job: Job, out: str | None) -> int:
@@ -37,13 +37,13 @@ def _merge(job: Job, out: str | None) -> int:
 
 def write_candidate(job: Job, candidate: Candidate, recipe: str, folder: Path) -> None:
     """Write one candidate to `folder`; `recipe` is kept inside."""
-    from vlm.weights.source import open_source
+    from vlm.weights.source import open_sources
     from vlm.weights.writer import check_target, write_model
 
     check_target(folder, job.models.values())
     if folder.exists():
         print(f"replacing {folder}, which awase wrote", file=sys.stderr)
-    sources = {name: open_source(name, place) for name, place in job.models.items()}
+    sources = open_sources(job.models, **marked(job))
     write = job.write
     dtype = write.dtype if write is not None else None
     limit = write.shard if write is not None else None

@@ -133,6 +133,7 @@ def _declaration(draft: Draft, item: tree.Declaration) -> None:
         licence=text_of(settings.get("licence")) or text_of(settings.get("license")),
         difference=text_of(settings.get("kind")) == "difference"
         or (facts is not None and facts.difference),
+        runs_code=text_of(settings.get("remote_code")) == "run",
         problem=problem,
     )
 
@@ -149,8 +150,14 @@ def _use(draft: Draft, item: tree.Use, imported: Mapping[str, r.Recipe | r.Impor
         return whole._replace(problem=("N109", f"{item.address.value} cannot be read"))
     for model in found.models.values():
         inner = f"{name.text}.{model.name}"
+        # Whoever imports a recipe has not read what it allows to run.
         draft.recipe.models[inner] = model._replace(
-            name=inner, span=item.span, name_span=item.span, imported=True, problem=None
+            name=inner,
+            span=item.span,
+            name_span=item.span,
+            imported=True,
+            problem=None,
+            runs_code=False,
         )
         draft.definitions.append(r.Definition("model", inner, item.span, item.span.end))
     for data in found.data.values():

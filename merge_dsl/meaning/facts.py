@@ -13,15 +13,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from merge_dsl.meaning.clip import architecture
+from merge_dsl.meaning.clip import architecture, tag_of
 from merge_dsl.meaning.files import bytes_of
+from merge_dsl.meaning.gguf import GgufError, read_gguf
 from merge_dsl.meaning.headers import BYTES, HeaderError, TensorEntry, read_checkpoint
+from merge_dsl.meaning.places import GGUF
 from merge_dsl.space.candidate import Place
 
 TABLE = Path(__file__).with_name("known_models.json")
 TALLEST = 10_000  # layers; a config that says more is not believed, for each is gone through
 SCALED = re.compile(r"\.(ls_?[12]\.gamma|lambda_?[12]|layer_scale[12]\.lambda1)$")
-TOWERS = re.compile(r"(clip|siglip\d?|dinov\d)(_vision_model)?|.*_vision(_model)?")
+CONTRASTIVE = re.compile(r"clip|siglip\d?")
+TOWERS = re.compile(r"(clip|siglip\d?)_vision_model|dinov\d|.*_vision(_model)?")
 
 
 class FactsError(Exception):
@@ -99,7 +102,10 @@ def read_facts(folder: Path) -> Facts:
     """Facts of a local model folder."""
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
         return Facts("adapter", sees=True, difference=True)  # its base says what parts it has
-    facts = _of_config(_config(folder))
+    if folder.suffix == GGUF and folder.is_file():
+        return _of_gguf(folder)
+    clip = _open_clip(folder)
+    facts = clip if clip is not None else _of_config(_config(folder))
     for height in (facts.layers, facts.vision_layers):
         if height is not None and height > TALLEST:
             raise FactsError(f"config.json of {folder} says more than {TALLEST} layers")
@@ -109,17 +115,67 @@ def read_facts(folder: Path) -> Facts:
         raise FactsError(str(error)) from error
     except OSError as error:
         raise FactsError(f"{folder} cannot be read: {error.strerror}") from error
+    if clip is not None:  # its text tower has layers too
+        entries = {n: entry for n, entry in entries.items() if n.startswith("visual.")}
     return _with_weights(facts, entries) if entries else facts
 
 
 def tower_facts(address: str) -> Facts | None:
     """Facts of an open_clip tower, where open_clip is installed and knows the architecture."""
     config = architecture(address)
-    vision = config.get("vision_cfg") if config else None
-    if config is None or not isinstance(vision, dict):
+    tag = tag_of(address)
+    return _tower(config, tag is not None and tag.quick_gelu) if config else None
+
+
+def _open_clip(folder: Path) -> Facts | None:
+    """Facts of a folder that open_clip wrote; None for any other."""
+    weights = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+    path = folder / "open_clip_config.json"
+    other = (folder / "config.json").is_file()
+    if not path.is_file() or (other and not any((folder / name).is_file() for name in weights)):
+        return None
+    try:
+        found = _tower(json.loads(bytes_of(path).decode("utf-8"))["model_cfg"], False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FactsError(f"{path.name} of {folder} cannot be read") from error
+    if found is None:
+        raise FactsError(f"{path.name} of {folder} has no tower")
+    return found
+
+
+def _of_gguf(path: Path) -> Facts:
+    try:
+        said = read_gguf(path)
+    except GgufError as error:
+        raise FactsError(str(error)) from error
+    kind = said.get("general.architecture")
+    kind = kind if isinstance(kind, str) else ""
+
+    def whole(name: str) -> int | None:
+        return _whole(said, f"{kind}.{name}")
+
+    heads, hidden = whole("attention.head_count"), whole("embedding_length")
+    return Facts(
+        kind or None,
+        layers=whole("block_count"),
+        hidden=hidden,
+        intermediate=whole("feed_forward_length"),
+        heads=heads,
+        kv_heads=whole("attention.head_count_kv") or heads,
+        vocab=whole("vocab_size") or _whole(said, "tokenizer.ggml.tokens"),
+        rope_theta=_finite(said.get(f"{kind}.rope.freq_base")),
+        text_type=kind or None,
+        head_dim=whole("attention.key_length") or (hidden // heads if hidden and heads else None),
+    )
+
+
+def _tower(config: Mapping[str, Any], quick: bool) -> Facts | None:
+    """Facts of an architecture of open_clip; `quick` where its weights are tuned for QuickGELU."""
+    vision = config.get("vision_cfg")
+    if not isinstance(vision, dict):
         return None
     width, layers = _whole(vision, "width"), _whole(vision, "layers")
-    quick = config.get("quick_gelu") is True or address.endswith("/openai")
+    quick = quick or config.get("quick_gelu") is True
     ratio = vision.get("mlp_ratio", 4.0)
     return Facts(
         "open_clip",
@@ -155,7 +211,7 @@ def _of_config(config: dict[str, Any]) -> Facts:
     kind = config.get("model_type")
     kind = kind if isinstance(kind, str) else None
     vision = config.get("vision_config")
-    tower_alone = bool(kind and TOWERS.fullmatch(kind))
+    tower_alone = kind is not None and _is_tower(kind, isinstance(config.get("text_config"), dict))
     sees = tower_alone or isinstance(vision, dict)
     facts = Facts(model_type=kind, sees=sees, speaks=not tower_alone)
     if sees:
@@ -200,6 +256,13 @@ def _of_config(config: dict[str, Any]) -> Facts:
         tied=tied if isinstance(tied, bool) else None,
         image_token=_whole(config, "image_token_id", "image_token_index"),
     )
+
+
+def _is_tower(kind: str, speaks: bool) -> bool:
+    """`clip` has a text tower and is no language model; `aya_vision` is one, with eyes."""
+    if CONTRASTIVE.fullmatch(kind):
+        return True
+    return not speaks and TOWERS.fullmatch(kind) is not None
 
 
 def _finite(value: object) -> float | None:

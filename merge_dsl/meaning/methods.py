@@ -65,6 +65,18 @@ DROPPING = _compat("mergekit: rescaled to the same L1 norm, not by the share kep
 BOTH = _compat("mergekit: rescaled to the same L1 norm; signs are elected after weighting")
 
 
+# Settings that any blend may have: they are about its ingredients, not about its method.
+BLEND: dict[str, Setting] = {
+    "resize": Setting(
+        "shared",
+        "word",
+        None,
+        about="how positions of another patch grid are resized; without it they are refused",
+        words=("bicubic", "bilinear"),
+    ),
+}
+
+
 def _sum(default: bool) -> Setting:
     return _flag(default, "divide by the sum of weights")
 

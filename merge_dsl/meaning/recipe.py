@@ -55,6 +55,7 @@ class Model(NamedTuple):
     trained_on: tuple[str, ...] = ()
     licence: str | None = None
     difference: bool = False  # what is added to a model, not a model
+    runs_code: bool = False  # this recipe allows the code in its folder to be run
     problem: tuple[str, str, str | None] | None = None  # code, message, help
     imported: bool = False
 

@@ -96,6 +96,7 @@ FIRST: tuple[Rule, ...] = (
     towers.widths,
     towers.against_host,
     towers.activations,
+    towers.resized,
     towers.without_projector,
     rows.few,
     rows.shared,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from merge_dsl.meaning import engines
-from merge_dsl.meaning.methods import METHODS, Setting
+from merge_dsl.meaning.methods import BLEND, METHODS, Setting
 from merge_dsl.meaning.metrics import METRICS
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Per
@@ -121,6 +121,8 @@ def blend_values(checked: Checked) -> Iterator[Diagnostic]:
             for m in line.methods
             if m.name in METHODS and assignment.name in METHODS[m.name].settings
         ]
+        if assignment.name in BLEND:
+            continue  # `towers.resized` judges it
         yield from _clauses(assignment.per, assignment.value)
         yield from _strange(assignment.value)
         if known:

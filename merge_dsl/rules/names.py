@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator
 
 from merge_dsl.meaning import engines
-from merge_dsl.meaning.methods import METHODS
+from merge_dsl.meaning.methods import BLEND, METHODS
 from merge_dsl.meaning.metrics import METRICS
-from merge_dsl.meaning.parts import SHORT, TREE, PartRef
+from merge_dsl.meaning.parts import SHORT, TREE, PartRef, leaves
 from merge_dsl.meaning.recipe import (
     Assignment,
     BlendLine,
@@ -183,6 +183,8 @@ def _asked(checked: Checked) -> set[str]:
 
 def _takes_words(line: BlendLine, assignment: Assignment) -> bool:
     """Whether a bare name may be what a setting is; `kinds` says which it can be."""
+    if assignment.name in BLEND:
+        return True
     known = [METHODS[m.name].settings for m in line.methods if m.name in METHODS]
     found = [table[assignment.name] for table in known if assignment.name in table]
     return any(setting.kind == "word" for setting in found)
@@ -269,6 +271,7 @@ def blend_settings(checked: Checked) -> Iterator[Diagnostic]:
         if len(known) != len(line.methods):
             continue  # a method that does not exist, or not yet, has no signature
         names = {name: None for method in known for name in method.settings}
+        names |= dict.fromkeys(BLEND) if _sees(line) else {}
         title = line.methods[0].name if len(line.methods) == 1 else "this choice"
         for assignment in _settings_of(line):
             if assignment.name not in names:
@@ -283,6 +286,11 @@ def blend_settings(checked: Checked) -> Iterator[Diagnostic]:
             elif not any(method.random for method in known):
                 message = f"`{title}` draws nothing at random; it has no seed"
                 yield finding("N104", here, message, "remove the seed")
+
+
+def _sees(line: BlendLine) -> bool:
+    """Whether a blend makes the embedding of a tower, where patches have their positions."""
+    return any("vision.embed" in leaves(part) for part in line.parts)
 
 
 def _settings_of(line: BlendLine) -> Iterator[Assignment]:

@@ -60,13 +60,9 @@ def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
             if origin.model in recipe.stages:
                 yield _later(origin.span, f"taking from `{origin.model}`, which is made here,")
             model = recipe.models.get(origin.model)
-            if model is not None and model.place.scheme == "open_clip":
-                yield _later(model.address_span, "an open_clip tower")
-            elif model is not None and model.difference:
-                yield _later(model.address_span, "a difference")
-            elif model is not None and model.facts is None and model.problem is None:
+            if model is not None and model.facts is None and model.problem is None:
                 message = f"nothing is known of `{model.place}`: it is not downloaded"
-                help = "download it, or name a folder with `file:`"
+                help = "give --download, or name a folder with `file:`"
                 yield finding("M410", model.address_span, message, help, severity=Severity.ERROR)
         if isinstance(line, BlendLine):
             if len(line.methods) > 1:

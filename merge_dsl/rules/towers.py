@@ -8,13 +8,17 @@ from merge_dsl.meaning.clip import problem_of
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.files import bytes_of
+from merge_dsl.meaning.methods import BLEND
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, OriginRef
 from merge_dsl.meaning.stages import host_of
-from merge_dsl.rules.checked import Checked
+from merge_dsl.meaning.values import Word
+from merge_dsl.rules.checked import Checked, assignments
 from merge_dsl.space.layout import origins_of
-from merge_dsl.text.diagnostics import Diagnostic, finding
+from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
+from merge_dsl.text.words import nearest, quoted
 
+CLIP_MEAN, CLIP_STD = (0.4815, 0.4578, 0.4082), (0.2686, 0.2613, 0.2758)  # open_clip's own
 PIXELS = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -61,6 +65,12 @@ def _reads(facts: Facts) -> int | None:
 def against_host(checked: Checked) -> Iterator[Diagnostic]:
     """V504, V508, V509, V510: towers that are mixed see pictures of one kind in one way."""
     for merge in checked.recipe.merges.values():
+        lines = {
+            origin.span.start: line
+            for line in merge.lines
+            if _names(line, "vision.embed")
+            for origin in origins_of(line)
+        }
         towers = _origins(checked, merge, "vision.layers")
         host = host_of(merge)
         own = checked.recipe.source(host) if host else None
@@ -68,23 +78,19 @@ def against_host(checked: Checked) -> Iterator[Diagnostic]:
             towers.insert(0, (OriginRef(own.name, None, True, own.span), own.facts))
         for origin, facts in towers[1:]:
             if origin.model != towers[0][0].model:
-                yield from _pair(checked, towers[0], (origin, facts))
+                line = lines.get(origin.span.start)
+                yield from _pair(checked, towers[0], (origin, facts), line)
 
 
 Known = tuple[OriginRef, Facts]
 
 
-def _pair(checked: Checked, first: Known, second: Known) -> Iterator[Diagnostic]:
+def _pair(
+    checked: Checked, first: Known, second: Known, line: KeepLine | BlendLine | None
+) -> Iterator[Diagnostic]:
+    """`line` is the one that takes the second's embedding, where its positions are."""
     (one, facts), (origin, other) = first, second
-    for field, what, help in (
-        ("patch_size", "patch size", "the same picture is cut into other patches"),
-        ("image_size", "image size", "the patch grids differ; positions must be resized"),
-    ):
-        left, right = getattr(facts, field), getattr(other, field)
-        if None not in (left, right) and left != right:
-            message = f"{what} {left} (`{one.model}`) against {right} (`{origin.model}`)"
-            yield finding("V504", origin.span, message, help)
-            break
+    yield from _grids(first, second, line)
     if facts.layer_scale is False and other.layer_scale:
         message = (
             f"`{origin.model}` scales what its layers add; `{one.model}` has no place for that"
@@ -93,12 +99,50 @@ def _pair(checked: Checked, first: Known, second: Known) -> Iterator[Diagnostic]
     if facts.vision_act and other.vision_act and facts.vision_act != other.vision_act:
         message = f"{facts.vision_act} (`{one.model}`) against {other.vision_act} "
         help = "weights tuned for one activation mean something else under the other"
-        yield finding("V509", origin.span, f"{message}(`{origin.model}`)", help)
+        quick = "quick_gelu" in (facts.vision_act, other.vision_act)
+        level = Severity.ERROR if quick else None  # the two kinds of GELU differ by 1e-4
+        yield finding("V509", origin.span, f"{message}(`{origin.model}`)", help, severity=level)
     left, right = _pixels(checked, one.model), _pixels(checked, origin.model)
-    if left and right and left != right:
+    if line is not None and left and right and left != right:
         message = f"`{one.model}` and `{origin.model}` normalise pictures differently"
-        help = f"mean and deviation {_shown(left)} against {_shown(right)}; they can be folded "
-        yield finding("V510", origin.span, message, f"{help}into the patch embedding")
+        help = f"mean and deviation {_shown(left)} against {_shown(right)}; they are folded into "
+        yield finding("V510", origin.span, message, f"{help}the patch embedding of the second")
+
+
+def _grids(first: Known, second: Known, line: KeepLine | BlendLine | None) -> Iterator[Diagnostic]:
+    (one, facts), (origin, other) = first, second
+    for field, what in (("patch_size", "patch size"), ("image_size", "image size")):
+        left, right = getattr(facts, field), getattr(other, field)
+        if None in (left, right) or left == right:
+            continue
+        message = f"{what} {left} (`{one.model}`) against {right} (`{origin.model}`)"
+        if line is None:  # its layers read the embedding of another
+            help = "the same picture is cut into other patches"
+            yield finding("V504", origin.span, message, help)
+        elif field == "patch_size":
+            help = f"keep `vision.embed` from `{one.model}`, which cuts other patches"
+            yield finding("V504", origin.span, message, help, severity=Severity.ERROR)
+        elif not isinstance(line, BlendLine) or not any(a.name == "resize" for a in line.shared):
+            help = "write `resize = bicubic` in a blend: positions are of one grid"
+            yield finding("V504", origin.span, message, help, severity=Severity.ERROR)
+        return
+
+
+def resized(checked: Checked) -> Iterator[Diagnostic]:
+    """K205: `resize` is one word for a whole blend, and no hole."""
+    words = BLEND["resize"].words
+    for line, assignment in assignments(checked.recipe):
+        if assignment.name != "resize":
+            continue
+        text = assignment.value.text if isinstance(assignment.value, Word) else ""
+        if assignment not in line.shared:
+            message = "`resize` is of the whole blend, not of one ingredient"
+            yield finding("K205", assignment.name_span, message, "write it outside `take`")
+        elif text not in words or assignment.per or assignment.at or assignment.when:
+            close = nearest(text, words)
+            message = f"`resize` is one of {quoted(words, 'or')}, for the whole blend"
+            help = f"did you mean `{close}`?" if close and text not in words else None
+            yield finding("K205", assignment.span, message, help)
 
 
 def activations(checked: Checked) -> Iterator[Diagnostic]:
@@ -119,6 +163,10 @@ def activations(checked: Checked) -> Iterator[Diagnostic]:
 def _pixels(checked: Checked, name: str) -> tuple[tuple[float, ...], ...] | None:
     """Mean and deviation by which a model's pictures are normalised; None where nobody says."""
     model = checked.recipe.models.get(name)
+    clip = _read(model.folder / "open_clip_config.json") if model and model.folder else {}
+    cfg = clip.get("preprocess_cfg")
+    if isinstance(cfg, dict):
+        return _numbers(cfg.get("mean")) or CLIP_MEAN, _numbers(cfg.get("std")) or CLIP_STD
     for file in PIXELS if model and model.folder else ():
         found = _read(Path(model.folder, file)) if model and model.folder else {}
         inner = found.get("image_processor")

@@ -6,9 +6,9 @@ value a unit, defaults written out, every unit in exactly one keep or blend.
 
 from collections.abc import Sequence
 
-from merge_dsl.meaning.methods import METHODS, Setting
+from merge_dsl.meaning.methods import BLEND, METHODS, Setting
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, OriginRef, Recipe
-from merge_dsl.meaning.values import Draw
+from merge_dsl.meaning.values import Draw, Word
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin, Place, Value
 from merge_dsl.space.compile import Space, method_hole
 from merge_dsl.space.layout import origins_of
@@ -96,9 +96,15 @@ def _blend(space: Space, values: Sequence[Value], seed: int, number: int, line: 
             Ingredient(_origin(take.origin), settings(owner, "ingredient"))
             for owner, take in enumerate(line.takes)
         ),
-        settings=settings(SHARED, "shared"),
+        settings={**settings(SHARED, "shared"), **_of_blend(line, space.frame.layout.won[number])},
         seed=seed_of(space, values, seed, number, line),
     )
+
+
+def _of_blend(line: BlendLine, units: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
+    """The words that hold for a whole blend, whatever its method; the last of each wins."""
+    words = {a.name: a.value.text for a in line.shared if isinstance(a.value, Word)}
+    return {name: (words[name],) * len(units) for name in BLEND if name in words}
 
 
 def _setting(

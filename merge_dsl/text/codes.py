@@ -89,7 +89,7 @@ CODES: dict[str, tuple[str, Severity]] = {
     "V507": ("cross-attention-moved", ERROR),
     "V508": ("layer-scale", ERROR),
     "V509": ("activations-differ", WARNING),
-    "V510": ("preprocessing-differs", WARNING),
+    "V510": ("preprocessing-differs", NOTE),
     "V511": ("tower-without-projector", WARNING),
     "V512": ("feature-layer-moves", WARNING),
     "R601": ("empty-road", ERROR),

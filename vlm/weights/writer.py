@@ -5,9 +5,10 @@ that is already there is replaced only if awase wrote it.
 """
 
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,8 +17,20 @@ from torch import Tensor
 
 from merge_dsl.space.candidate import Candidate
 from vlm.errors import MergeError
-from vlm.merge import Sources, check_whole, host_of, portion_of, portion_tensor, portions_of
+from vlm.fit import fit
+from vlm.merge import (
+    Portion,
+    Sources,
+    check_whole,
+    host_of,
+    portion_of,
+    portion_tensor,
+    portions_of,
+)
 from vlm.weights.checkpoint import INDEX, SINGLE
+from vlm.weights.open_clip import Made
+from vlm.weights.open_clip_folder import WEIGHTS as OPEN_CLIP
+from vlm.weights.pixels import check_processor
 from vlm.weights.source import Source
 
 PROVENANCE = (
@@ -62,30 +75,30 @@ def write_model(
     check_target(out, (source.folder for source in sources.values()))
     out = out.resolve()  # a link to a larger disk stays a link
     host = host_of(candidate, sources)
+    sources = fit(candidate, host, sources)
     check_whole(candidate, host, sources)
+    check_processor(host.folder, host.config)
     dtype = dtype or SPELT.get(host.checkpoint.dtype, "fp32")
     target = DTYPES[dtype]
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part-{os.getpid()}")
     part.mkdir()
     try:
-        names = [name for name, role in host.anatomy.roles.items() if role in host.anatomy.shapes]
-        shards = _shards(host, names, target.itemsize, shard_bytes)
-        portions = portions_of(candidate)
+        spelt = host.written()
+        get = _getter(portions_of(candidate, host), host, sources)
+        sizes = {name: _count(host, made) * target.itemsize for name, made in spelt.items()}
+        shards = _shards(sizes, shard_bytes, OPEN_CLIP if host.spelling else None)
         for file, members in shards.items():
             tensors = {}
             for name in members:
-                role = host.anatomy.roles[name]
-                portion = portion_of(portions, role)
-                assert portion is not None  # `check_whole` has looked
-                tensor = portion_tensor(portion, role, sources)
+                tensor = spelt[name].out_of(get)
                 tensors[name] = (
                     tensor.to(target).contiguous() if tensor.is_floating_point() else tensor
                 )
                 _refuse_unsound(name, tensors[name])
             save_file(tensors, part / file, metadata={"format": "pt"})
         if len(shards) > 1:
-            _write_index(part / INDEX, shards, host, target.itemsize)
+            _write_index(part / INDEX, shards, sizes)
         _copy_rest(host.folder, part, NAMES[dtype])
         (part / PROVENANCE).write_text(recipe, encoding="utf-8")
         _move_into_place(part, out)
@@ -101,12 +114,27 @@ def _refuse_unsound(name: str, tensor: Tensor) -> None:
         )
 
 
-def _shards(host: Source, names: Sequence[str], itemsize: int, limit: int) -> dict[str, list[str]]:
-    """File name -> tensors, in the host's order, filled up to `limit` bytes."""
+def _getter(
+    portions: Mapping[str, Portion], host: Source, sources: Sources
+) -> Callable[[str], Tensor]:
+    """Name of a tensor of the host -> that tensor of the result."""
+
+    def get(name: str) -> Tensor:
+        role = host.anatomy.roles[name]
+        portion = portion_of(portions, role)
+        assert portion is not None  # `check_whole` has looked
+        return portion_tensor(portion, role, sources)
+
+    return get
+
+
+def _shards(sizes: Mapping[str, int], limit: int, single: str | None) -> dict[str, list[str]]:
+    """File name -> tensors, in the host's order, filled up to `limit` bytes, unless all go in one."""
+    if single is not None:  # open_clip reads no shards
+        return {single: list(sizes)}
     groups: list[list[str]] = [[]]
     held = 0
-    for name in names:
-        size = _count(host, name) * itemsize
+    for name, size in sizes.items():
         if groups[-1] and held + size > limit:
             groups.append([])
             held = 0
@@ -117,19 +145,15 @@ def _shards(host: Source, names: Sequence[str], itemsize: int, limit: int) -> di
     return {f"model-{i:05}-of-{len(groups):05}.safetensors": g for i, g in enumerate(groups, 1)}
 
 
-def _count(host: Source, name: str) -> int:
-    count = 1
-    for side in host.checkpoint.entries[name].shape:
-        count *= side
-    return count
+def _count(host: Source, made: Made) -> int:
+    """Numbers in a tensor; an upper bound where it is one of several cut from the same."""
+    return sum(math.prod(host.checkpoint.entries[name].shape) for name in made.sources)
 
 
-def _write_index(
-    path: Path, shards: Mapping[str, Sequence[str]], host: Source, itemsize: int
-) -> None:
-    total = sum(_count(host, name) for members in shards.values() for name in members) * itemsize
+def _write_index(path: Path, shards: Mapping[str, Sequence[str]], sizes: Mapping[str, int]) -> None:
     table = {name: file for file, members in shards.items() for name in members}
-    text = json.dumps({"metadata": {"total_size": total}, "weight_map": table}, indent=2)
+    total = {"total_size": sum(sizes.values())}
+    text = json.dumps({"metadata": total, "weight_map": table}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
 
 
