@@ -142,6 +142,8 @@ def _fingerprint_of(source: Source) -> str:
     digest = hashlib.blake2b(digest_size=8)
     weights = {entry.file for entry in source.checkpoint.entries.values()}
     beside = {file for file in source.folder.iterdir() if file.suffix in READ and file.is_file()}
+    if source.difference:
+        digest.update(b"difference")  # the same weights, added and not taken
     for file in sorted(weights | beside):
         size = file.stat().st_size
         digest.update(f"{file.name}:{size}".encode())

@@ -151,9 +151,10 @@ def _check_placed(portions: Mapping[str, Portion], host: Source) -> None:
     """A layer that the result has no place for must not be left out in silence."""
     places = set(host.anatomy.units)
     for unit, portion in portions.items():
-        if ".layers." in unit and unit not in places and isinstance(portion.made_by, Keep):
+        layer = ".".join(unit.split(".")[:3])  # without the kind of its tensors
+        if ".layers." in unit and layer not in places and isinstance(portion.made_by, Keep):
             raise MergeError(
-                f"{portion.made_by.origin.model} gives {unit}, for which {host.name} has no place",
+                f"{portion.made_by.origin.model} gives {layer}, for which {host.name} has no place",
                 f"take a model with as many layers as {host.name}, whose config the result has",
             )
 

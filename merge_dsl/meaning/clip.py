@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from merge_dsl.text.words import nearest
 
+FILES = (".pt", ".pth", ".bin", ".safetensors")
 TAG = re.compile(r"""["']?([\w.-]+)["']?\s*[=:]\s*_p?cfg\(""")
 
 
@@ -108,6 +109,9 @@ def problem_of(address: str) -> tuple[str, str | None] | None:
         table = (folder / "pretrained.py").read_text(encoding="utf-8")
     except OSError:
         return None
+    if tag.endswith(FILES):
+        help = "put it beside an open_clip_config.json, and name the folder with `file:`"
+        return f"`{tag}` is a file, and a tag is wanted", help
     if tag not in table:
         close = nearest(tag, set(TAG.findall(table)))
         help = f"did you mean `{close}`?" if close else None

@@ -139,10 +139,11 @@ def _open_clip(folder: Path) -> Facts | None:
     """Facts of a folder that open_clip wrote; None for any other."""
     weights = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
     path = folder / "open_clip_config.json"
-    if not path.is_file() or not any((folder / name).is_file() for name in weights):
+    other = (folder / "config.json").is_file()
+    if not path.is_file() or (other and not any((folder / name).is_file() for name in weights)):
         return None
     try:
-        found = _tower(json.loads(path.read_text(encoding="utf-8"))["model_cfg"], False)
+        found = _tower(json.loads(bytes_of(path).decode("utf-8"))["model_cfg"], False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FactsError(f"{path.name} of {folder} cannot be read") from error
     if found is None:

@@ -41,7 +41,11 @@ def read_checkpoint(folder: Path) -> dict[str, TensorEntry]:
     files = _shards(index) if index.is_file() else sorted(folder.glob("*.safetensors"))
     entries: dict[str, TensorEntry] = {}
     for file in files:
-        entries |= read_header(file)
+        found = read_header(file)
+        twice = sorted(entries.keys() & found.keys()) if index.is_file() else []
+        if twice:
+            raise HeaderError(f"{twice[0]} is in {file.name} and in an earlier shard")
+        entries |= found
     return entries
 
 

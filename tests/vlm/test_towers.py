@@ -11,7 +11,14 @@ import torch
 
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin
 from tests.vlm.conftest import KEPT, UNITS
-from tests.vlm.towers import VISION, contrastive, save_open_clip, save_tower
+from tests.vlm.towers import (
+    SIGLIP_CFG,
+    VISION,
+    contrastive,
+    save_open_clip,
+    save_tower,
+    siglip,
+)
 from vlm.errors import MergeError, ModelError
 from vlm.resident import Resident, load_model
 from vlm.weights.source import Source, open_source
@@ -273,3 +280,54 @@ def test_a_processor_that_does_not_match_the_tower_is_said(
     keep = Candidate("k", {}, (Keep((*KEPT, *UNITS), Origin("eyes")),), ())
     with pytest.raises(ModelError, match="pictures of 32 by 32, and its tower reads 16 by 16"):
         Resident(keep, {"eyes": open_source("eyes", folder)})
+
+
+def test_a_siglip_soup_is_an_open_clip_checkpoint(tmp_path: Path) -> None:
+    import open_clip
+
+    how = {"vision": SIGLIP_CFG, "mean": [0.5] * 3, "std": [0.5] * 3}
+    two = {
+        name: open_source(name, save_open_clip(tmp_path / name, siglip(seed), **how))
+        for name, seed in (("a", 1), ("b", 2))
+    }
+    ingredients = tuple(Ingredient(Origin(n), {"weight": (0.5,) * len(SEEING)}) for n in two)
+    soup = Blend(SEEING, "soup", None, ingredients, {})
+    write_model(Candidate("soup", {}, (), (soup,)), two, tmp_path / "out", recipe="r\n")
+    merged = open_clip.create_model(f"local-dir:{tmp_path / 'out'}").state_dict()
+    a, b = siglip(1).state_dict(), siglip(2).state_dict()
+    assert merged.keys() == a.keys()
+    for name, tensor in merged.items():
+        mean = (a[name].double() + b[name].double()) / 2 if "visual." in name else a[name].double()
+        torch.testing.assert_close(tensor.double(), mean, atol=1e-6, rtol=1e-6)
+
+
+def test_pixels_of_a_siglip_tower_are_folded_into_its_bias(tmp_path: Path) -> None:
+    from transformers import SiglipImageProcessorPil, SiglipVisionModel
+
+    how: dict[str, Any] = {"vision": SIGLIP_CFG, "mean": [0.5] * 3, "std": [0.5] * 3}
+    grey = open_source("grey", save_open_clip(tmp_path / "grey", siglip(1), **how))
+    host = SiglipVisionModel(grey.config)
+    host.save_pretrained(tmp_path / "host")
+    other = {"image_mean": [0.4, 0.3, 0.6], "image_std": [0.2, 0.3, 0.25]}
+    SiglipImageProcessorPil(size={"height": 16, "width": 16}, **other).save_pretrained(
+        tmp_path / "host"
+    )
+    two = {"host": open_source("host", tmp_path / "host"), "grey": grey}
+    blend = Blend(
+        SEEING,
+        "linear",
+        None,
+        (
+            Ingredient(Origin("host"), {"weight": (0.0,) * len(SEEING)}),
+            Ingredient(Origin("grey"), {"weight": (1.0,) * len(SEEING)}),
+        ),
+        {"normalize": (1.0,) * len(SEEING)},
+    )
+    write_model(Candidate("t", {}, (), (blend,)), two, tmp_path / "out", recipe="r\n")
+    tower = SiglipVisionModel.from_pretrained(tmp_path / "out").eval()
+    picture = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+    mean, std = (torch.tensor(x).view(1, 3, 1, 1) for x in other.values())
+    with torch.inference_mode():
+        features = tower((picture - mean) / std).pooler_output
+        expected = siglip(1).visual((picture - 0.5) / 0.5)
+    torch.testing.assert_close(features, expected, atol=1e-5, rtol=0)

@@ -43,8 +43,11 @@ ONLY = {
 
 
 def is_open_clip(folder: Path) -> bool:
-    """Whether a folder holds a model of open_clip."""
-    return (folder / OPEN_CLIP).is_file()
+    """Whether a folder holds a model of open_clip; where it also holds another, open_clip's is read."""
+    if not (folder / OPEN_CLIP).is_file():
+        return False
+    other = (folder / "config.json").is_file()
+    return not other or any((folder / name).is_file() for name in (WEIGHTS, PICKLED))
 
 
 def open_folder(folder: Path) -> tuple[Any, Respelt, Spelling]:
