@@ -69,8 +69,6 @@ def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
             for assignment in line.shared:
                 if assignment.name == "vocabulary" and word_of(line, "vocabulary") == "whole":
                     yield _later(assignment.span, "`vocabulary = whole`")
-            if len(line.methods) > 1:
-                yield _later(line.method_span, "a choice of methods")
             for method in line.methods:
                 if method.name in engines.PLANNED_METHODS:
                     yield _later(method.span, f"the method `{method.name}`")
