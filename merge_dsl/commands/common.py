@@ -3,6 +3,7 @@
 Whatever is the user's mistake leaves as a `Mistake`; nothing here ends in a traceback.
 """
 
+import argparse
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from merge_dsl.commands.fetch import fetch_models
 from merge_dsl.commands.mistake import CANNOT, FINDINGS, Mistake
+from merge_dsl.meaning.instead import address_words
 from merge_dsl.meaning.load import NONE, Loaded, load_recipe
 from merge_dsl.meaning.recipe import Recipe, Write
 from merge_dsl.rules.not_yet import not_yet
@@ -52,15 +54,30 @@ def loaded_recipe(path: str, overrides: Mapping[str, str] = NONE) -> tuple[Loade
     return loaded, loaded.recipe
 
 
-def open_job(path: str, download: bool = False) -> Job:
+def instead_of(args: argparse.Namespace) -> dict[str, str]:
+    """What `--set` and `--with` say, by name. Raises Mistake for what no recipe can hold."""
+    words: dict[str, str] = {}
+    for option, given in (("--set", args.set), ("--with", getattr(args, "with"))):
+        for pair in given:
+            name, equals, said = pair.partition("=")
+            if not (name and equals and said):
+                raise Mistake(f"{option} {pair}: write NAME=…", code=CANNOT)
+            try:
+                words[name] = address_words(said) if option == "--with" else said
+            except ValueError as error:
+                raise Mistake(f"{option} {name}: {error}", code=CANNOT) from error
+    return words
+
+
+def open_job(path: str, download: bool = False, words: Mapping[str, str] = NONE) -> Job:
     """Read a recipe and make it ready to run. Errors are shown and end in Mistake.
 
-    Nothing is fetched unless `download` asks for it.
+    `words` stand in place of the recipe's own. Nothing is fetched unless `download` asks for it.
     """
-    loaded, recipe = loaded_recipe(path)
+    loaded, recipe = loaded_recipe(path, words)
     target = target_of(recipe)
     if download and fetch_models(recipe, models_of(recipe, target)):
-        loaded, recipe = loaded_recipe(path)  # what is known of its models has changed
+        loaded, recipe = loaded_recipe(path, words)  # what is known of its models has changed
     must_run(loaded, recipe, target)
     models = {}
     for name in models_of(recipe, target):
@@ -100,6 +117,8 @@ def must_run(loaded: Loaded, recipe: Recipe, target: str) -> None:
     reasons = not_yet(recipe, target)
     if reasons:
         show_errors(loaded.source, tuple(reasons))
+        if all(reason.code == "M410" for reason in reasons):
+            raise Mistake(f"a model of `{target}` is not on this machine", code=CANNOT)
         raise Mistake(f"this version cannot run `{target}`")
 
 

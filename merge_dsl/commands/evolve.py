@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from merge_dsl.commands.asking import header_of, reported, scored, searched, tables
-from merge_dsl.commands.common import Job, marked, open_job, told
+from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
 from merge_dsl.commands.merge import target_folder, write_candidate
 from merge_dsl.commands.mistake import DONE, Mistake
 from merge_dsl.meaning.recipe import Search
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _opened(args: argparse.Namespace) -> Run:
-    job = open_job(args.recipe, args.download)
+    job = open_job(args.recipe, args.download, instead_of(args))
     search = job.recipe.search_of(job.target)
     if search is None:
         raise Mistake(f"nothing says how {job.target} is searched", f"add `search {job.target}`")

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from merge_dsl.commands.common import Job, marked, open_job, told
+from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.space.candidate import Candidate
 from merge_dsl.space.fill import fill
@@ -18,7 +18,7 @@ from merge_dsl.text.words import counted
 
 def run(args: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    return told(lambda: _merge(open_job(args.recipe, args.download), args.out))
+    return told(lambda: _merge(open_job(args.recipe, args.download, instead_of(args)), args.out))
 
 
 def _merge(job: Job, out: str | None) -> int:
