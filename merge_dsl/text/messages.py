@@ -7,6 +7,7 @@ have stood there is put into words by `merge_dsl/text/wanted.py`.
 from dataclasses import dataclass
 
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
+from merge_dsl.text.habits import habit, snake
 from merge_dsl.text.source import Span
 from merge_dsl.text.wanted import wanted
 from merge_dsl.text.words import listed, nearest
@@ -37,6 +38,7 @@ class Trouble:
     before: str  # the last word or sign before it
     span: Span
     depth: int  # of braces
+    ahead: str = ""  # of the line, up to the error
     rest: str = ""  # of the line, from the error on
 
 
@@ -44,6 +46,9 @@ def describe(trouble: Trouble, terminals: dict[str, str]) -> Diagnostic:
     """The diagnostic of an error. `terminals` maps a terminal to its text, where it has one."""
     if trouble.kind in ("_NL", "$END"):
         return _ends_early(trouble)
+    known = habit(trouble)
+    if known is not None:
+        return known
     if not trouble.kind:
         return _no_token(trouble)
     special = _special(trouble)
@@ -90,12 +95,11 @@ def _no_token(trouble: Trouble) -> Diagnostic:
     if character == '"':
         message = "this text in quotes is not closed on its line"
         return finding("S003", trouble.span, message, 'add `"` at its end')
-    if character == "'":
-        return finding("S004", trouble.span, "a text stands in double quotes", 'write "…"')
     if character.isascii() and character.isupper():
         message = f"`{trouble.found}`: names are written in small letters, as in `snake_case`"
-        fix = Fix(trouble.span, trouble.found.lower(), safe=False)
-        return finding("S004", trouble.span, message, f"write `{trouble.found.lower()}`", fix)
+        meant = snake(trouble.found)
+        fix = Fix(trouble.span, meant, safe=False)
+        return finding("S004", trouble.span, message, f"write `{meant}`", fix)
     if character.isdigit() and character.isascii():
         message = f"`{trouble.found}` is neither a number nor a quantity"
         return finding("S004", trouble.span, message, "units are KiB MiB GiB TiB ms s min h d %")

@@ -13,6 +13,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from merge_dsl.text.diagnostics import Diagnostic
 from merge_dsl.text.draft import DECLARATION, Draft
 from merge_dsl.text.grammar import parser
+from merge_dsl.text.habits import comment_length, mergekit
 from merge_dsl.text.messages import Trouble, describe, never_closed
 from merge_dsl.text.parse import WORD
 from merge_dsl.text.source import Source, Span
@@ -23,6 +24,9 @@ HEADER = re.compile(r"[ \t]*recipe[ \t]+[a-z]")
 
 def all_errors(source: Source) -> list[Diagnostic]:
     """What is wrong with a text that does not parse."""
+    foreign = mergekit(source)
+    if foreign is not None:
+        return [foreign]
     draft = Draft(source)
     found: list[Diagnostic] = []
     # Each round parses the file up to the error.
@@ -74,6 +78,11 @@ def _next_error(draft: Draft, error: UnexpectedInput) -> Diagnostic | None:
         offset = draft.offset(start, 1) + len(text) - len(text.lstrip())
         return never_closed(text.strip(), start, Span(offset, offset + len(text.strip())))
     trouble = _trouble(draft, error, line, column, len(braces))
+    length = comment_length(trouble)
+    if length:
+        text = trouble.ahead + trouble.rest
+        draft.lines[line - 1] = text[: len(text) - length]
+        return describe(trouble, _terminals())
     if "RECIPE" in trouble.expected or (trouble.before == "recipe" and not braces):
         _add_header(draft, line, trouble)
         return describe(trouble, _terminals())
@@ -117,6 +126,8 @@ def _trouble(draft: Draft, error: Any, line: int, column: int, depth: int) -> Tr
         before=before[-1] if before else "",
         span=Span(start, start + max(len(found), 1)),
         depth=depth,
+        ahead=text[: column - 1],
+        rest=text[column - 1 :],
     )
 
 
