@@ -48,6 +48,13 @@ DATA: dict[str, Option] = {
     "revision": Option("text", about="branch, tag or commit on the hub"),
 }
 DTYPES = ("bf16", "fp16", "fp32")
+ALSO_CALLED = {
+    "float16": "fp16",
+    "half": "fp16",
+    "bfloat16": "bf16",
+    "float32": "fp32",
+    "float": "fp32",
+}
 WRITE: dict[str, Option] = {
     "dtype": Option("word", DTYPES, about="type of the numbers in the checkpoint"),
     "shard": Option("size", about="largest size of one file"),

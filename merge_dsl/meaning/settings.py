@@ -32,10 +32,10 @@ def texts_of(node: tree.Value | None) -> tuple[str, ...]:
 
 
 def number_of(node: tree.Value | None) -> float | int | None:
-    """A number, whole where it is written so."""
+    """A number, whole where it is written so; `50%` is 0.5."""
     if isinstance(node, tree.Number):
         return node.value
-    return constant(node) if isinstance(node, tree.Arithmetic) else None
+    return constant(node) if isinstance(node, tree.Arithmetic | tree.Quantity) else None
 
 
 def whole_of(node: tree.Value | None) -> int | None:

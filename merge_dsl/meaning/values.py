@@ -85,6 +85,9 @@ def meant(node: tree.Value, lets: Container[str]) -> Expr:
         return Const(node.value, node.span)
     if isinstance(node, tree.Text):
         return Const(node.value, node.span)
+    share = constant(node) if isinstance(node, tree.Quantity) else None
+    if share is not None:
+        return Const(share, node.span)
     if isinstance(node, tree.Call):
         return _named(node, lets)
     if isinstance(node, tree.Arithmetic):
@@ -102,9 +105,11 @@ def meant(node: tree.Value, lets: Container[str]) -> Expr:
 
 
 def constant(node: tree.Value) -> float | None:
-    """The number that a node without names is, or None."""
+    """The number that a node without names is, `50%` being 0.5; or None."""
     if isinstance(node, tree.Number):
         return float(node.value)
+    if isinstance(node, tree.Quantity):
+        return node.amount / 100 if node.unit == "%" else None
     if isinstance(node, tree.Arithmetic):
         left, right = constant(node.left), constant(node.right)
         if left is None or right is None:
@@ -163,7 +168,7 @@ def between(points: Sequence[float], depth: float) -> float:
 
 def _named(node: tree.Call, lets: Container[str]) -> Expr:
     name = node.path.dotted
-    if name == "curve" and node.arguments and node.path.slices is None:
+    if name == "curve" and node.arguments is not None and node.path.slices is None:
         if any(argument.name is not None for argument in node.arguments):
             return Strange("a curve of something with a name", node.span)
         points = tuple(meant(argument.value, lets) for argument in node.arguments)

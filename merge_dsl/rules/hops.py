@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from merge_dsl.meaning.recipe import Assignment, Recipe, Route
 from merge_dsl.meaning.values import Const, Curve, Draw, Expr, LetRef, Operation, Series, Word
 from merge_dsl.rules.checked import Checked
-from merge_dsl.rules.numbers import interval
+from merge_dsl.rules.numbers import interval, short_curve
 from merge_dsl.space.resolve import SpaceError
 from merge_dsl.space.road import every_hop, groups_of_places, road_of
 from merge_dsl.text.diagnostics import Diagnostic, finding
@@ -82,6 +82,8 @@ def _numbers(recipe: Recipe, name: str, value: Expr) -> Iterator[Diagnostic]:
         if isinstance(found, Draw) and found.options:
             strange = any(isinstance(option, bool | str) for option in found.options)
         numeric = isinstance(found, Const | Draw | LetRef | Operation | Series | Curve | Word)
+        if isinstance(inner, Curve):  # that of a `let` is judged where it is written
+            yield from short_curve(inner)
         if strange or not numeric:
             yield finding("K205", inner.span, f"`{name}` is a number")
 

@@ -29,7 +29,7 @@ from merge_dsl.meaning.values import (
     Word,
 )
 from merge_dsl.rules.checked import Checked, assignments, blends
-from merge_dsl.rules.numbers import interval
+from merge_dsl.rules.numbers import interval, short_curve
 from merge_dsl.space.resolve import spoken
 from merge_dsl.text import tree
 from merge_dsl.text.diagnostics import Diagnostic, finding
@@ -153,7 +153,8 @@ def _clauses(per: Per | None, value: Expr) -> Iterator[Diagnostic]:
 
 def _strange(value: Expr) -> Iterator[Diagnostic]:
     if isinstance(value, Strange):
-        yield finding("K205", value.span, f"{value.what} is no value of a setting")
+        help = "write a number, a word, or a range such as `0.0..1.0`"
+        yield finding("K205", value.span, f"{value.what} is no value of a setting", help)
     elif isinstance(value, Operation):
         yield from _strange(value.left)
         yield from _strange(value.right)
@@ -168,9 +169,7 @@ def _strange(value: Expr) -> Iterator[Diagnostic]:
 
 
 def _curve(value: Curve) -> Iterator[Diagnostic]:
-    if len(value.points) < 2:
-        message = "a curve needs two points at least: one at the first layer, one at the last"
-        yield finding("K205", value.span, message)
+    yield from short_curve(value)
     for point in value.points:
         if isinstance(point, Series | Curve):
             yield finding("K205", point.span, "a point of a curve is one number")
@@ -313,7 +312,7 @@ def _option(name: str, option: engines.Option, value: tree.Value) -> Iterator[Di
             message = f"`{name}` is one of {quoted(option.words, 'or')}"
         yield finding("K205", value.span, message)
     elif option.words and text not in option.words:
-        close = nearest(text or "", option.words)
+        close = engines.ALSO_CALLED.get(text or "") or nearest(text or "", option.words)
         message = f"`{name}` is one of {quoted(option.words, 'or')}"
         yield finding("K205", value.span, message, f"did you mean `{close}`?" if close else None)
     elif number is not None and option.kind in ("real", "int"):
@@ -332,7 +331,8 @@ def _budget(value: tree.Value) -> Iterator[Diagnostic]:
         if isinstance(option, tree.Quantity):
             shown = f"{option.amount:g}{option.unit}"
             kind = "a size" if option.unit in engines.BYTES else "no limit"
-            yield finding("K203", option.span, f"{wanted}; `{shown}` is {kind}")
+            help = "write `200 trials` or `2h`"
+            yield finding("K203", option.span, f"{wanted}; `{shown}` is {kind}", help)
         elif isinstance(option, tree.Number):
             message = f"{wanted}; `{option.text}` of what?"
             yield finding("K203", option.span, message, f"write `{option.text} trials`")

@@ -142,7 +142,11 @@ def groups(checked: Checked) -> Iterator[Diagnostic]:
                 found = (layer_of(unit) for unit in grouping.group)
                 members = {layer for layer in found if layer and layer[0] == stack}
                 left = len(members) % per.size
-                if left:
+                if left == len(members) and left:
+                    message = f"there are {left} layers, fewer than one group of {per.size}"
+                    help = "leave `per` out for one draw for all layers, or make groups smaller"
+                    yield finding("M403", per.span, message, help)
+                elif left:
                     message = f"{len(members)} layers in groups of {per.size}"
                     yield finding("M403", per.span, f"{message}: the last group has {left}")
 

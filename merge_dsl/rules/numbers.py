@@ -1,10 +1,11 @@
-"""Between which numbers a value can lie, whatever the search draws."""
+"""Between which numbers a value can lie, whatever the search draws; and curves without two ends."""
 
 import math
 from collections.abc import Iterator
 
 from merge_dsl.meaning.recipe import Recipe
 from merge_dsl.meaning.values import Const, Curve, Draw, Expr, LetRef, Operation, Series, calculate
+from merge_dsl.text.diagnostics import Diagnostic, finding
 from merge_dsl.text.source import Span
 
 Interval = tuple[float, float]
@@ -20,6 +21,13 @@ def interval(recipe: Recipe, value: Expr) -> Iterator[tuple[Span, float, float]]
     if reach is not None:
         span = value.bounds if isinstance(value, Draw) else value.span
         yield span, *reach
+
+
+def short_curve(value: Curve) -> Iterator[Diagnostic]:
+    """K205: a line needs two ends."""
+    if len(value.points) < 2:
+        message = "a curve needs two points at least: one at the first layer, one at the last"
+        yield finding("K205", value.span, message, "write `curve(0.2, 0.8)`, or one number alone")
 
 
 def _reach(recipe: Recipe, value: Expr, depth: int) -> Interval | None:

@@ -11,7 +11,7 @@ from merge_dsl.meaning.methods import METHODS as OWN
 from merge_dsl.meaning.parts import KINDS
 from merge_dsl.meaning.parts import canonical as part_named
 from merge_dsl.meaning.settings import text_of
-from merge_dsl.meaning.values import calculate
+from merge_dsl.meaning.values import calculate, constant
 from merge_dsl.text import tree
 from merge_dsl.text.source import Source, Span
 from merge_dsl.tools.mergekit.notes import Notes
@@ -96,6 +96,8 @@ def value_from(
     if isinstance(node, tree.Number):
         whole = isinstance(default, int) and not isinstance(default, bool)
         return node.value if whole and isinstance(node.value, int) else float(node.value)
+    if isinstance(node, tree.Quantity):
+        return constant(node)
     if isinstance(node, tree.Range):
         return _hole(node, per, reader)
     if isinstance(node, tree.Arithmetic):
