@@ -44,8 +44,10 @@ def _overlap(one: Data, other: Data) -> bool:
 def reported(checked: Checked) -> Iterator[Diagnostic]:
     """D706: without a report the only score is the one that was fitted."""
     targets = {report.target for report in checked.recipe.reports}
+    made = (*checked.recipe.merges, *checked.recipe.routes)
     for search in checked.recipe.searches:
-        made = (*checked.recipe.merges, *checked.recipe.routes)
+        if search.target not in made:
+            continue  # N101 says so
         later = any(
             origin.model == search.target
             for target in made

@@ -73,9 +73,9 @@ def bases(checked: Checked) -> Iterator[Diagnostic]:
                 wanted = str(low) if low == high else wanted
                 noun = "ingredient" if low == high == 1 else "ingredients"
                 message = f"`{name}` needs {wanted} {noun}, and {len(line.takes)} are taken"
-                few = len(line.takes) < low
-                help = "add `take NAME` lines" if few else "remove `take` lines"
-                yield finding("K209", line.method_span, message, help)
+                help = "add `take NAME` lines" if len(line.takes) < low else "remove `take` lines"
+                span = next(method.span for method in line.methods if method.name == name)
+                yield finding("K209", span, message, help)
         seeds = [item for item in line.arguments if item[0] == "seed"]
         for _, value, span in seeds:
             seed = whole_of(value)

@@ -12,6 +12,7 @@ from merge_dsl.space.layout import origins_of
 from merge_dsl.space.resolve import assignments_of
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Span
+from merge_dsl.text.words import quoted
 
 SHAPES = {
     "language": ("hidden", "intermediate", "heads", "head_dim", "layers"),
@@ -83,41 +84,47 @@ def layers(checked: Checked) -> Iterator[Diagnostic]:
     for merge in checked.recipe.merges.values():
         for line in merge.lines:
             for part in line.parts:
-                for origin, facts in _known(checked, origins_of(line)):
-                    yield from _past_end(part, origin, facts)
-        for part, line in _at_parts(merge):
-            for origin, facts in _known(checked, origins_of(line))[:1]:
-                yield from _past_end(part, origin, facts, line)
+                yield from _past_end(part, _known(checked, origins_of(line)))
+        for part, line, origins in _at_parts(merge):
+            known = _known(checked, origins) or _known(checked, origins_of(line))
+            yield from _past_end(part, known, line)
     for route in checked.recipe.routes.values():
         for origin, facts in _known(checked, route.origins):
             if origin.part is not None:
-                yield from _past_end(origin.part, origin, facts)
+                yield from _past_end(origin.part, [(origin, facts)])
 
 
-def _at_parts(merge: Merge) -> Iterator[tuple[PartRef, BlendLine]]:
+def _at_parts(merge: Merge) -> Iterator[tuple[PartRef, BlendLine, tuple[OriginRef, ...]]]:
+    """What stands behind an `at`, and the models that it is about."""
     for line in merge.lines:
-        if isinstance(line, BlendLine):
-            for assignment in assignments_of(line):
-                for part in assignment.at or ():
-                    yield part, line
+        if not isinstance(line, BlendLine):
+            continue
+        of_one = {id(a): (take.origin,) for take in line.takes for a in take.settings}
+        for assignment in assignments_of(line):
+            for part in assignment.at or ():
+                yield part, line, of_one.get(id(assignment), origins_of(line))
 
 
 def _past_end(
-    part: PartRef, origin: OriginRef, facts: Facts, line: BlendLine | None = None
+    part: PartRef, known: list[tuple[OriginRef, Facts]], line: BlendLine | None = None
 ) -> Iterator[Diagnostic]:
+    """One finding for each range, whichever of the models it is too long for."""
     named = leaves(part)
     if part.is_relative and line is not None:
         named = tuple(leaf for p in line.parts for leaf in leaves(p))
     for stack in STACKS:
-        height = facts.height(stack)
-        if f"{stack}.layers" not in named or height is None or part.slices is None:
+        heights = {o.model: h for o, f in known if (h := f.height(stack)) is not None}
+        if f"{stack}.layers" not in named or not heights or part.slices is None:
             continue
+        height = min(heights.values())
+        shortest = [name for name, own in heights.items() if own == height]
         for (low, high), span in zip(part.slices, part.slice_spans, strict=True):
             if low > high:
                 message = "this range of layers runs backwards"
                 yield finding("X301", span, message, None, Fix(span, f"{high}..{low}"))
             elif high >= height:
-                message = f"`{origin.model}` has layers 0..{height - 1}; there is no layer {high}"
+                has = f"{quoted(shortest)} {'has' if len(shortest) == 1 else 'have'}"
+                message = f"{has} layers 0..{height - 1}; there is no layer {high}"
                 last = f"{low}..{height - 1}" if low < height - 1 else f"{height - 1}"
                 fix = Fix(span, last, safe=False)
                 yield finding("M402", span, message, "both ends count", fix)

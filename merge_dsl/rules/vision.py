@@ -24,6 +24,8 @@ def origins(checked: Checked) -> Iterator[Diagnostic]:
                 "V501", merge.name_span, f"`{merge.name}` is empty", "add `keep … from …`"
             )
             continue
+        if any(part.name is None for line in merge.lines for part in line.parts):
+            continue  # N101 says so; what was meant there may be what is missing
         named = {leaf for line in merge.lines for part in line.parts for leaf in leaves(part)}
         missing = [leaf for leaf in required(checked, merge) if leaf not in named]
         layout = layout_of(checked.recipe, merge)

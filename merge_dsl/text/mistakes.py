@@ -19,6 +19,9 @@ from merge_dsl.text.parse import WORD
 from merge_dsl.text.source import Source, Span
 
 MANY = 100  # errors after which a file is no recipe
+OF_MERGE = re.compile(r"[ \t]*(?:keep|require)\b(?! *=)|[ \t]*[a-z][\w., *\[\]]* by\b")
+OF_BLEND = re.compile(r"[ \t]*(?:base|take|each)\b(?! *=)")
+IN_BLEND = re.compile(r"[ \t]*(?:take|each)\b")  # openers of the blocks in a blend
 HEADER = re.compile(r"[ \t]*recipe[ \t]+[a-z]")
 
 
@@ -74,9 +77,11 @@ def _next_error(draft: Draft, error: UnexpectedInput) -> Diagnostic | None:
             draft.prefix.append(0)
             line = len(draft.lines)
         draft.close(line, len(braces))
-        text = draft.original[start - 1]
-        offset = draft.offset(start, 1) + len(text) - len(text.lstrip())
-        return never_closed(text.strip(), start, Span(offset, offset + len(text.strip())))
+        return _never_closed(draft, start)
+    if len(braces) > 1 and not at_end and _is_of_outer_block(draft, braces[-1][1], line):
+        start = _unclosed(draft, braces, line)
+        draft.close(line, 1)
+        return _never_closed(draft, start)
     trouble = _trouble(draft, error, line, column, len(braces))
     length = comment_length(trouble)
     if length:
@@ -95,6 +100,27 @@ def _next_error(draft: Draft, error: UnexpectedInput) -> Diagnostic | None:
     else:
         draft.mend(line, len(braces), opens=trouble.expected == {"LBRACE"})
     return None if echo else describe(trouble, _terminals())
+
+
+def _never_closed(draft: Draft, start: int) -> Diagnostic:
+    text = draft.original[start - 1]
+    offset = draft.offset(start, 1) + len(text) - len(text.lstrip())
+    return never_closed(text.strip(), start, Span(offset, offset + len(text.strip())))
+
+
+def _is_of_outer_block(draft: Draft, opener: int, line: int) -> bool:
+    """Whether a line can only stand in a block around the one that is open, and is not set deeper."""
+    begins, text = draft.original[opener - 1], draft.lines[line - 1]
+    if _indent(text) > _indent(begins) or line == opener or line in draft.stubbed:
+        return False
+    outside = OF_MERGE.match(text) is not None
+    if IN_BLEND.match(begins):
+        outside = outside or OF_BLEND.match(text) is not None
+    return outside
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())
 
 
 def _add_header(draft: Draft, line: int, trouble: Trouble) -> None:

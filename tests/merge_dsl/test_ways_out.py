@@ -2,6 +2,8 @@
 
 import pytest
 
+from merge_dsl.text.parse import parse
+from merge_dsl.text.source import Source
 from tests.merge_dsl.conftest import TASK, Lint, merge_recipe
 
 TEXT = f'{merge_recipe(TASK)}write student to "out/student" {{ dtype = bf16 }}\n'
@@ -72,3 +74,69 @@ def test_a_percentage_is_a_share(lint: Lint) -> None:
         spelled[said] = [a.value._replace(span=None) for a in line.shared]
     assert spelled["density = 50%"] == spelled["density = 0.5"]
     assert findings(lint, ("sigma = 0.2", "sigma = 20%"), (HOLE, "weight = 10%..50%")) == []
+
+
+@pytest.mark.parametrize(
+    ("pairs", "codes"),
+    [
+        ([("keep vision,", "keep vison,")], [("N101", "vison")]),
+        (
+            [("language.layers by", "language.layers.attn by")],
+            [("N101", "language.layers.attn")],
+        ),
+        ([("search student", "search pupil")], [("N101", "pupil")]),
+        ([("language.layers by", "language.layers[0..4] by")], [("M402", "0..4")]),
+        (
+            [("by task_arithmetic", "by choice slerp | ties")],
+            [("K209", "slerp")],
+        ),
+    ],
+)
+def test_one_mistake_is_said_once(
+    lint: Lint, pairs: list[tuple[str, str]], codes: list[tuple[str, str]]
+) -> None:
+    found = [(code, text) for code, text, _ in findings(lint, *pairs)]
+    assert [pair for pair in found if pair[0][0] != "X"] == codes
+
+
+def test_a_layer_that_is_not_there_is_blamed_on_who_lacks_it(lint: Lint) -> None:
+    text = TEXT.replace("take tongue", "take tongue { weight = 0.0 at layers[4] }")
+    assert [d.message for d in lint(text).diagnostics] == [
+        "`tongue` has layers 0..3; there is no layer 4"
+    ]
+    text = TEXT.replace("language.layers by", "language.layers[0..4] by")
+    assert [d.message for d in lint(text).diagnostics] == [
+        "`eyes`, `tongue` and `base` have layers 0..3; there is no layer 4"
+    ]
+
+
+NESTED = """recipe nested
+merge student {
+  keep vision from eyes
+  language.layers by ties {
+    base base
+    each {
+      weight = 0.0..1.0
+    }
+    take eyes {
+      weight = 0.5
+    }
+    take tongue
+  }
+  embed by linear {
+    take eyes
+  }
+  keep head from eyes
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "opener"), [(8, 6), (11, 9), (13, 4), (16, 14), (18, 2)], ids=lambda value: str(value)
+)
+def test_a_block_that_is_never_closed_is_said_once(line: int, opener: int) -> None:
+    lines = NESTED.splitlines(keepends=True)
+    assert lines[line - 1].strip() == "}"
+    source = Source("x", "".join(lines[: line - 1] + lines[line:]))
+    (found,) = parse(source).diagnostics
+    assert (found.code, source.line_column(found.span.start)[0]) == ("S003", opener)
