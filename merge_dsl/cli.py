@@ -44,16 +44,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from merge_dsl.commands.mistake import FINDINGS, Mistake
-    from merge_dsl.space.resolve import SpaceError
+    from merge_dsl.commands.mistake import CANNOT, FINDINGS, Mistake
+    from merge_dsl.space.resolve import SpaceError, UnknownModel
 
     module = importlib.import_module(f"{COMMANDS}.{args.command}")
     try:
         code: int = module.run(args)
         return code
     except (Mistake, SpaceError) as error:
-        print(f"awase {args.command}: {error}", file=sys.stderr)
-        return error.code if isinstance(error, Mistake) else FINDINGS
+        way_out = f"\n  = help: {error.way_out}" if isinstance(error, UnknownModel) else ""
+        if str(error):
+            print(f"awase {args.command}: {error}{way_out}", file=sys.stderr)
+        if isinstance(error, Mistake):
+            return error.code
+        return CANNOT if way_out else FINDINGS
 
 
 @contextmanager

@@ -49,8 +49,9 @@ def loaded_recipe(path: str, overrides: Mapping[str, str] = NONE) -> tuple[Loade
     loaded = load_recipe(Path(path), overrides)
     if loaded.recipe is None:
         show_errors(loaded.source, loaded.diagnostics)
-        unread = any(d.code == "S014" for d in loaded.diagnostics)
-        raise Mistake(f"{path} has mistakes", code=CANNOT if unread else FINDINGS)
+        if any(d.code == "S014" for d in loaded.diagnostics):
+            raise Mistake("", code=CANNOT)  # that there is no recipe is said
+        raise Mistake(f"{path} has mistakes", code=FINDINGS)
     return loaded, loaded.recipe
 
 

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     source, found = read_source(Path(args.recipe))
     if has_errors(found):
         show_errors(source, tuple(found))
-        raise Mistake(f"{plain(args.recipe)} cannot be read", code=CANNOT)
+        raise Mistake("", code=CANNOT)
     notes = Notes()
     text = export_text(source, notes)
     for note in in_order(notes.found):

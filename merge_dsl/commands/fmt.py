@@ -1,8 +1,7 @@
 """`awase fmt PATH…`: recipes in the house layout. `-` reads stdin and writes stdout.
 
 In: recipes. Out: the same files, laid out; or, with `--check` and `--diff`, only what would change.
-Exit 0 done, 1 something would change, 2 a file could not be read, parsed or written; with `--check`
-and `--diff` a recipe that does not parse is a finding like any other, so 1.
+Exit 0 done, 1 something would change or does not parse, 2 a file could not be read or written.
 """
 
 import argparse
@@ -41,7 +40,7 @@ class Laid:
 def run(args: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
     looking = args.check or args.diff
-    results = [_laid(name, looking) for name in _named(args.paths)]
+    results = [_laid(name) for name in _named(args.paths)]
     for laid in results:
         if args.diff and laid.changes:
             sys.stdout.write(_difference(laid))
@@ -72,7 +71,7 @@ def _named(paths: list[str]) -> Iterator[str]:
     yield from dict.fromkeys(found)
 
 
-def _laid(name: str, looking: bool) -> Laid:
+def _laid(name: str) -> Laid:
     if name == "-":
         source, found = source_of(STDIN, sys.stdin.buffer.read(LIMIT + 1))
     else:
@@ -82,7 +81,7 @@ def _laid(name: str, looking: bool) -> Laid:
         problems = in_order([*found, *(parsed.diagnostics if parsed else ())])
         show_errors(source, problems)
         unread = any(d.code == "S014" for d in problems)
-        return Laid(source, None, FINDINGS if looking and not unread else CANNOT)
+        return Laid(source, None, CANNOT if unread else FINDINGS)
     try:
         return Laid(source, format_text(source.text))
     except FormatterError as error:

@@ -41,7 +41,7 @@ def write_candidate(job: Job, candidate: Candidate, recipe: str, folder: Path) -
     from vlm.weights.writer import check_target, write_model
 
     check_target(folder, job.models.values())
-    if folder.exists():
+    if folder.exists() and any(folder.iterdir()):
         print(f"replacing {folder}, which awase wrote", file=sys.stderr)
     sources = open_sources(job.models, **marked(job))
     write = job.write

@@ -7,7 +7,7 @@ DONE, FINDINGS, CANNOT = 0, 1, 2  # clean or done; findings or a failed run; cou
 
 
 class Mistake(Exception):
-    """A command cannot go on: what, the way out, and the exit code."""
+    """A command cannot go on: what ("" where it is said already), the way out, and the exit code."""
 
     def __init__(self, what: str, way_out: str = "", code: int = FINDINGS) -> None:
         super().__init__(what)

@@ -45,7 +45,7 @@ def not_yet(recipe: Recipe, target: str) -> list[Diagnostic]:
             for term in report.terms:
                 if term.metric in engines.PLANNED_METRICS:
                     found.append(_later(term.metric_span, f"the metric `{term.metric}`"))
-    return found
+    return list(dict.fromkeys(found))  # a model that is missing is missing on several lines
 
 
 def _later(span: Span, what: str) -> Diagnostic:

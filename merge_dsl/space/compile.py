@@ -19,6 +19,7 @@ from merge_dsl.space.resolve import (
     Frame,
     Slot,
     SpaceError,
+    UnknownModel,
     deciding,
     frame_of,
     spoken,
@@ -74,7 +75,7 @@ def _must_be_known(frame: Frame, line: KeepLine | BlendLine) -> None:
         named = any(f"{stack}.layers" in leaves(part) for part in line.parts)
         if named and stack not in frame.layout.counts:
             names = ", ".join(origin.model for origin in origins_of(line))
-            raise SpaceError(f"nothing is known of {names}: how many {stack} layers are there?")
+            raise UnknownModel(f"nothing is known of {names}: how many {stack} layers are there?")
     for method in line.methods if isinstance(line, BlendLine) else ():
         if method.name not in METHODS:
             raise SpaceError(f"`{method.name}` is no method of this version")

@@ -33,6 +33,12 @@ class SpaceError(Exception):
     """A recipe that cannot be made into a space, although it has no errors."""
 
 
+class UnknownModel(SpaceError):
+    """Nobody knows how many layers a model has that is not on this machine."""
+
+    way_out = "name a folder with `file:`, or fetch it: `awase evolve` and `merge` take --download"
+
+
 class Slot(NamedTuple):
     """One gene, by where its hole stands, for which ingredient, and for which group."""
 

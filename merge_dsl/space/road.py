@@ -12,7 +12,7 @@ from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import Hop, OriginRef, Per, Recipe, Route
 from merge_dsl.meaning.values import Const
 from merge_dsl.space.layout import counts_of
-from merge_dsl.space.resolve import SpaceError
+from merge_dsl.space.resolve import SpaceError, UnknownModel
 
 TALLEST = 10_000  # layers; more is a slip of the pen, and must not fill the memory
 
@@ -109,7 +109,9 @@ def layers_of(recipe: Recipe, origin: OriginRef) -> tuple[Layer, ...]:
     if slices is None:
         height = height_of(recipe, origin.model, stack)
         if height is None:
-            raise SpaceError(f"nothing is known of {origin.model}: how many {stack} layers has it?")
+            raise UnknownModel(
+                f"nothing is known of {origin.model}: how many {stack} layers has it?"
+            )
         slices = ((0, height - 1),)
     if sum(high - low + 1 for low, high in slices) > TALLEST:
         raise SpaceError(f"{origin.model} has no {TALLEST} layers")

@@ -17,7 +17,8 @@ def read_source(path: Path) -> tuple[Source, list[Diagnostic]]:
     """Read a recipe. The text is empty where it cannot be read at all."""
     try:
         if not path.is_file():
-            what = "is a folder" if path.is_dir() else "does not exist"
+            what = "is no file of text" if path.exists() else "does not exist"
+            what = "is a folder" if path.is_dir() else what
             return _unreadable(path, f"{path} {what}", "name a recipe, a file that ends in .merge")
         if path.stat().st_size > LIMIT:
             return too_large(path)

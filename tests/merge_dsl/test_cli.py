@@ -118,3 +118,36 @@ def test_bad_usage_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
             main(arguments)
         assert stopped.value.code == 2
     assert main([]) == 2
+
+
+COMMANDS = ["lint", "fmt", "plan", "show", "lock", "evolve", "merge", "export"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_syntax_is_a_finding_and_a_file_that_is_not_there_is_said_once(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.merge"
+    path.write_text("recipe a\nmodel\n")
+    # `export` keeps 1 for what mergekit has no word for.
+    assert main([command, str(path)]) == (2 if command == "export" else 1)
+    capsys.readouterr()
+    assert main([command, str(tmp_path / "none.merge")]) == 2
+    said = "".join(capsys.readouterr())
+    assert said.count("none.merge") == 2 and "mistakes" not in said  # its place, and the sentence
+    assert main([command, "/dev/null"]) == 2
+    assert "/dev/null is no file of text" in "".join(capsys.readouterr())
+
+
+def test_a_model_that_is_not_here_is_said_once(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = merge_recipe(TASK).replace('"file:tongue"', '"hf:org/none"')
+    path = world / "missing.merge"
+    path.write_text(text.replace("embed, head from eyes", "embed, head from tongue"))
+    assert main(["evolve", str(path)]) == 2
+    assert capsys.readouterr().err.count("M410") == 1
+    path.write_text(text.replace('"file:base"', '"hf:org/none"').replace("file:eyes", "hf:org/one"))
+    assert main(["plan", str(path)]) == 2
+    assert "--download" in capsys.readouterr().err
+    path.unlink()

@@ -229,7 +229,7 @@ def test_nothing_is_fetched_unless_it_is_asked_for(
 ) -> None:
     path = str(tmp_path / "t.merge")
     assert main(["lint", path]) == 0
-    assert main(["plan", path]) == main(["merge", path]) == 1
+    assert main(["plan", path]) == main(["merge", path]) == 2
     assert "--download" in capsys.readouterr().err
     assert hub == []
 

@@ -15,7 +15,7 @@ from vlm.errors import MergeError, ModelError
 from vlm.resident import Resident, load_model
 from vlm.weights.checkpoint import open_checkpoint
 from vlm.weights.source import Source, open_source
-from vlm.weights.writer import PROVENANCE, write_model
+from vlm.weights.writer import PROVENANCE, check_target, write_model
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,14 @@ def test_what_others_wrote_is_never_replaced(sources: dict[str, Source], tmp_pat
     with pytest.raises(MergeError, match="awase did not write it"):
         write_model(student(), sources, tmp_path / "out", recipe="r\n")
     assert [f.name for f in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    check_target(tmp_path / "out")
+    (tmp_path / "out" / ".hidden").touch()
+    with pytest.raises(MergeError, match="awase did not write it"):
+        check_target(tmp_path / "out")
 
 
 def test_a_failed_write_leaves_nothing(sources: dict[str, Source], tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Writes a merged model as an ordinary checkpoint: beside its place first, then renamed into it.
 
 In: tensors by file name, the host's other files. Out: a folder that `from_pretrained` opens. A folder
-that is already there is replaced only if awase wrote it.
+that is already there is replaced only if awase wrote it, or if it is empty.
 """
 
 import json
@@ -54,6 +54,8 @@ def check_target(out: Path, parents: Iterable[Path] = ()) -> None:
     standing = next(folder for folder in (place, *place.parents) if folder.exists())
     if standing != place and not standing.is_dir():
         raise MergeError(f"{standing} is a file, and {out} would lie in it", "write elsewhere")
+    if out.is_dir() and not any(out.iterdir()):
+        return
     if out.exists() and not (out / PROVENANCE).exists():
         raise MergeError(f"{out} exists, and awase did not write it", "move it, or write elsewhere")
 
