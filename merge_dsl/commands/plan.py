@@ -91,15 +91,16 @@ def as_text(
     space: Space | RouteSpace, cost: Estimate, search: Search | None, pace: Pace | None = None
 ) -> str:
     """The plan for people."""
-    lines = [f"{space.recipe.name}: {space.target}, {len(space.genes)} dimensions"]
+    lines = [f"{space.recipe.name}: {space.target}, {counted(len(space.genes), 'dimension')}"]
     width = max((len(gene.name) for gene in space.genes), default=0)
     lines += [f"  {gene.name:<{width}}  {_reach(gene)}" for gene in space.genes]
     if search is not None:
         trials = "as many trials as the time allows" if cost.trials is None else ""
         if cost.trials is not None:
-            trials = f"{cost.trials} trials in {cost.generations} generations"
+            trials = counted(cost.trials, "trial")
+            trials += f" in {counted(cost.generations or 0, 'generation')}"
         if search.budget.seconds is not None:
-            trials += f", at most {search.budget.seconds / 3600:g} h"
+            trials += f", at most {_time(search.budget.seconds)}"
         lines.append(f"by {search.engine.name}: {trials}")
         if pace is not None:
             lines.append(_hours(search, len(space.genes), pace))
@@ -126,6 +127,14 @@ def _reach(gene: Gene) -> str:
     whole = "int " if gene.kind == "int" else ""
     step = f" step {gene.step:g}" if gene.step else ""
     return f"{log}{whole}{gene.low}..{gene.high}{step}, start {spoken(gene.start)}"
+
+
+def _time(seconds: float) -> str:
+    """In the largest unit of which there is one."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
 
 
 def _size(number: int | None) -> str:

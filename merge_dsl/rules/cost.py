@@ -48,7 +48,8 @@ def memory(checked: Checked) -> Iterator[Diagnostic]:
         if need is None or here is None or need <= here:
             continue
         local = all(recipe.models[name].folder for name in models_of(recipe, search.target))
-        message = f"needs {need / 1e9:.0f} GB at once; this machine has {here / 1e9:.0f}"
+        gib = 1024**3
+        message = f"needs {need / gib:.0f} GiB at once; this machine has {here / gib:.0f}"
         help = "run it on a larger machine, or with fewer parents"
         level = None if local else Severity.NOTE
         yield finding("C901", search.target_span, message, help, severity=level)

@@ -1,6 +1,7 @@
 """X: ranges that cannot be drawn from, and spaces that cannot be searched."""
 
 import math
+import re
 from collections.abc import Iterator
 
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Let
@@ -11,6 +12,8 @@ from merge_dsl.space.resolve import SpaceError, assignments_of
 from merge_dsl.space.routes import space_of
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.words import counted
+
+GROUPED = re.compile(r"\[(?!point )")  # in the name of a gene: one of several draws of a line
 
 
 def ranges(checked: Checked) -> Iterator[Diagnostic]:
@@ -107,5 +110,7 @@ def searches(checked: Checked) -> Iterator[Diagnostic]:
         trials = trials_of(search, size)
         if trials is not None and trials < 3 * size:
             message = f"{size} dimensions and {trials} trials: fewer than three trials for each"
-            help = "widen the groups (`per 8 layers`), or raise the budget"
+            grouped = merge is not None and any(GROUPED.search(g.name) for g in space.genes)
+            fewer = "widen the groups (`per 8 layers`)" if grouped else "let fewer values vary"
+            help = f"raise the budget, or {fewer}"
             yield finding("X306", search.target_span, message, help)

@@ -152,8 +152,8 @@ def _write(written: Written, item: tree.Declaration) -> Iterator[Spelled]:
 
 
 def _size(count: int) -> str:
-    """Bytes in the largest unit that says them exactly and shortly enough to be read."""
-    return f"{count / 1024**3:g}GiB" if count % 1024**3 == 0 else f"{count / 1024**2!r}MiB"
+    """Bytes in the largest unit that says them exactly."""
+    return f"{count // 1024**3}GiB" if count % 1024**3 == 0 else f"{count / 1024**2!r}MiB"
 
 
 def _host_dtype(recipe: Recipe, target: str) -> str | None:

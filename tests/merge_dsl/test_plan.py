@@ -105,3 +105,21 @@ def test_a_recipe_without_a_search(recipe: Path, capsys: pytest.CaptureFixture[s
     recipe.write_text(merge_recipe(TASK, tail=""))
     assert plan(recipe, capsys, "--seconds-per-trial", "36")["hours"] is None
     assert "hours" not in told(recipe, capsys, "--seconds-per-trial", "36")
+
+
+@pytest.mark.parametrize(
+    ("budget", "said"),
+    [
+        ("3 trials", "3 trials in 1 generation"),
+        ("1 trial", "1 trial in 1 generation"),
+        ("9 trials or 5min", "at most 5 min"),
+        ("9 trials or 90min", "at most 1.5 h"),
+        ("9 trials or 2d", "at most 48 h"),
+        ("9 trials or 30s", "at most 30 s"),
+    ],
+)
+def test_counts_and_times_are_spoken(
+    recipe: Path, budget: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_budget(recipe, budget)
+    assert any(line.endswith(said) for line in told(recipe, capsys).splitlines())

@@ -184,7 +184,7 @@ def test_write_and_use(lint: Lint, world: Path) -> None:
     said = shown(lint, text)
     (world / "common.merge").unlink()
     assert 'use "common.merge" as common\n' in said
-    assert 'write student to "out" { dtype = fp32; shard = 4768.37158203125MiB }\n' in said
+    assert 'write student to "out" { dtype = fp32; shard = 5GiB }\n' in said
 
 
 def test_shards_are_as_large_as_the_writer_makes_them() -> None:

@@ -140,3 +140,16 @@ def test_a_block_that_is_never_closed_is_said_once(line: int, opener: int) -> No
     source = Source("x", "".join(lines[: line - 1] + lines[line:]))
     (found,) = parse(source).diagnostics
     assert (found.code, source.line_column(found.span.start)[0]) == ("S003", opener)
+
+
+@pytest.mark.parametrize(
+    ("hole", "fewer"),
+    [
+        (HOLE, "let fewer values vary"),
+        ("weight = curve(0.0..1.0, 0.0..1.0)", "let fewer values vary"),
+        (f"{HOLE} per 2 layers", "widen the groups (`per 8 layers`)"),
+    ],
+)
+def test_too_few_trials_are_mended_by_what_is_there(lint: Lint, hole: str, fewer: str) -> None:
+    (found,) = findings(lint, (HOLE, hole), ("1000 trials", "2 trials"))
+    assert found[::2] == ("X306", f"raise the budget, or {fewer}")

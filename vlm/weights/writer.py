@@ -67,7 +67,7 @@ def write_model(
     *,
     recipe: str,
     dtype: str | None = None,
-    shard_bytes: int = 5 * 1000**3,
+    shard_bytes: int = 5 * 1024**3,
 ) -> None:
     """Build `candidate` and write it to `out`.
 
