@@ -1,12 +1,13 @@
 """The outputs in docs/commands.md are what the commands print."""
 
+import argparse
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from merge_dsl.cli import main
+from merge_dsl.cli import ARGUMENTS, main
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "commands.md"
@@ -39,9 +40,24 @@ def test_the_commands_print_what_the_page_shows(
     assert commands >= 7
 
 
-def test_every_command_that_reads_recipes_has_a_section() -> None:
+def test_every_command_has_a_section() -> None:
     sections = re.findall(r"^## (\w+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert sections == ["lint", "fmt", "show", "plan", "lock", "freeze"]
+    assert sorted(sections) == sorted(ARGUMENTS)
+
+
+@pytest.mark.parametrize("command", ARGUMENTS)
+def test_every_option_is_on_the_page(command: str) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    (section,) = re.findall(rf"^## {command}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    said = page.partition("\n## ")[0] + section
+    options = argparse.ArgumentParser()
+    ARGUMENTS[command](options.add_subparsers().add_parser)
+    (commands,) = [a for a in options._actions if isinstance(a, argparse._SubParsersAction)]
+    for action in commands.choices[command]._actions:
+        longest = max(action.option_strings, key=len, default="--help")
+        short = f"{action.option_strings[0]} " if action.option_strings else ""
+        known = longest in said or (short.startswith("-o") and short in said)
+        assert known or longest in ("--help", "--stdio"), (command, longest)
 
 
 def test_the_examples_of_the_language_lint(
