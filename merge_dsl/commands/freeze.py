@@ -9,9 +9,10 @@ from merge_dsl.commands.common import loaded_recipe, target_of
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.meaning.load import load_source
 from merge_dsl.space.candidate import Value
-from merge_dsl.space.compile import Space, compile_space
+from merge_dsl.space.compile import Space
 from merge_dsl.space.freeze import freeze
 from merge_dsl.space.relocate import relocate
+from merge_dsl.space.routes import RouteSpace, space_of
 from merge_dsl.space.space import start, values_by_name
 from merge_dsl.text.diagnostics import has_errors
 from merge_dsl.text.source import Source
@@ -21,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the frozen recipe to `-o`, or to stdout."""
     loaded, recipe = loaded_recipe(args.recipe)
     target = target_of(recipe)
-    space = compile_space(recipe, target)
+    space = space_of(recipe, target)
     values = start(space) if args.values is None else _values(space, Path(args.values))
     search = recipe.search_of(target)
     seed = search.seed if search and search.seed is not None else 0
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _values(space: Space, path: Path) -> tuple[Value, ...]:
+def _values(space: Space | RouteSpace, path: Path) -> tuple[Value, ...]:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
