@@ -107,9 +107,7 @@ def _wanted(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def memory_roles(model: nn.Module) -> dict[str, Role]:
     """In-memory tensor name -> role, from the modules that play each part."""
-    decoder = model.get_decoder()  # type: ignore[operator]
-    while hasattr(decoder, "get_decoder") and (inner := decoder.get_decoder()) is not decoder:
-        decoder = inner
+    decoder = decoder_of(model)
     names = {id(module): name for name, module in model.named_modules()}
     stems: list[tuple[str, str]] = []  # (module name, unit), most specific wins
     embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore
@@ -117,8 +115,8 @@ def memory_roles(model: nn.Module) -> dict[str, Role]:
     if head is not None:
         stems.append((names[id(head)], "language.head"))
     stems += _layered(names, decoder, "language")
-    if getattr(model.config, "vision_config", None) is not None:
-        tower = model.get_encoder(modality="image")  # type: ignore[operator]
+    tower = tower_of(model)
+    if tower is not None:
         stems += _layered(names, tower, "vision")
     stems.sort(key=lambda stem: -len(stem[0]))
     roles = {}
@@ -130,9 +128,30 @@ def memory_roles(model: nn.Module) -> dict[str, Role]:
     return roles
 
 
+def decoder_of(model: nn.Module) -> nn.Module:
+    """The module whose layers speak; some families wrap it twice."""
+    decoder: Any = model.get_decoder()  # type: ignore[operator]
+    while hasattr(decoder, "get_decoder") and (inner := decoder.get_decoder()) is not decoder:
+        decoder = inner
+    return decoder  # type: ignore[no-any-return]
+
+
+def tower_of(model: nn.Module) -> nn.Module | None:
+    """The module whose layers see; None for a blind model."""
+    if getattr(model.config, "vision_config", None) is None:
+        return None
+    return model.get_encoder(modality="image")  # type: ignore[no-any-return, operator]
+
+
+def layers_in(module: nn.Module) -> nn.ModuleList | None:
+    """The stack of layers of a decoder or of a tower."""
+    stacks = (m for m in module.modules() if isinstance(m, nn.ModuleList) and len(m) > 0)
+    return next(stacks, None)
+
+
 def _layered(names: Mapping[int, str], module: nn.Module, part: str) -> list[tuple[str, str]]:
     """The stems of a stack: its layers one by one, its last norm, and its embedding (all else)."""
-    stack = next((m for m in module.modules() if isinstance(m, nn.ModuleList) and len(m) > 0), None)
+    stack = layers_in(module)
     if stack is None:
         raise ModelError(
             f"no stack of layers in the {part} model", "this architecture is not known"
