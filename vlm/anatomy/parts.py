@@ -162,9 +162,19 @@ def _layered(names: Mapping[int, str], module: nn.Module, part: str) -> list[tup
         full = names[id(child)]
         if full == first:
             last_seen = True
-        elif last_seen and "norm" in name.rsplit(".", 1)[-1] and not full.startswith(first + "."):
+        elif last_seen and "norm" in name.rsplit(".", 1)[-1] and _beside(full, first):
             stems.append((full, f"{part}.norm"))
     return [*stems, (names[id(module)], f"{part}.embed")]
+
+
+def _beside(norm: str, layers: str) -> bool:
+    """Whether a norm stands beside the layers, or around them.
+
+    Towers have heads (SigLIP) and projectors (Qwen3-VL) with norms of their own, which would all be
+    tensors of one role.
+    """
+    parent = norm.rpartition(".")[0]
+    return not parent or layers.startswith(f"{parent}.")
 
 
 def _resolver(model: nn.Module) -> Any:

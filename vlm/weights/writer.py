@@ -5,9 +5,12 @@ that is already there is replaced only if awase wrote it.
 """
 
 import json
+import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -45,6 +48,21 @@ def check_target(out: Path, parents: Iterable[Path] = ()) -> None:
         raise MergeError(f"{out} exists, and awase did not write it", "move it, or write elsewhere")
 
 
+@dataclass(frozen=True)
+class Item:
+    """One tensor of a result: its shape, and how it is come by when its shard is written."""
+
+    shape: tuple[int, ...]
+    read: Callable[[], Tensor]
+
+    @property
+    def count(self) -> int:
+        return math.prod(self.shape)
+
+
+Config = dict[str, object]
+
+
 def write_model(
     candidate: Candidate,
     sources: Sources,
@@ -59,32 +77,65 @@ def write_model(
     `recipe` is the frozen recipe's text, kept inside; `dtype` is "bf16", "fp16" or "fp32" (None: the
     host's own); a shard holds at most `shard_bytes` bytes unless one tensor is larger.
     """
-    check_target(out, (source.folder for source in sources.values()))
-    out = out.resolve()  # a link to a larger disk stays a link
     host = host_of(candidate, sources)
     check_whole(candidate, host, sources)
-    dtype = dtype or SPELT.get(host.checkpoint.dtype, "fp32")
+    portions = portions_of(candidate)
+    items = {
+        name: Item(
+            host.checkpoint.entries[name].shape,
+            partial(portion_tensor, portions[role.unit], role, sources),
+        )
+        for name, role in host.anatomy.roles.items()
+        if role in host.anatomy.shapes
+    }
+    parents = [source.folder for source in sources.values()]
+    write_items(items, host, parents, out, recipe=recipe, dtype=dtype, shard_bytes=shard_bytes)
+
+
+def dtype_of(host: Source, dtype: str | None) -> str:
+    """The type that is written: the one wanted, else the host's own."""
+    return dtype or SPELT.get(host.checkpoint.dtype, "fp32")
+
+
+def write_items(
+    items: Mapping[str, Item],
+    host: Source,
+    parents: Iterable[Path],
+    out: Path,
+    *,
+    recipe: str,
+    dtype: str | None = None,
+    shard_bytes: int = 5 * 1000**3,
+    edit: Callable[[Config], Config] = lambda config: config,
+    check: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Write tensors by their names in the file, and the host's other files.
+
+    `edit` changes what config.json says. `check` looks at the finished folder before it takes its
+    place; what it raises leaves no trace on the disk.
+    """
+    check_target(out, parents)
+    out = out.resolve()  # a link to a larger disk stays a link
+    dtype = dtype_of(host, dtype)
     target = DTYPES[dtype]
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part-{os.getpid()}")
     part.mkdir()
     try:
-        names = [name for name, role in host.anatomy.roles.items() if role in host.anatomy.shapes]
-        shards = _shards(host, names, target.itemsize, shard_bytes)
-        portions = portions_of(candidate)
+        shards = _shards(items, target.itemsize, shard_bytes)
         for file, members in shards.items():
             tensors = {}
             for name in members:
-                role = host.anatomy.roles[name]
-                tensor = portion_tensor(portions[role.unit], role, sources)
+                tensor = items[name].read()
                 tensors[name] = (
                     tensor.to(target).contiguous() if tensor.is_floating_point() else tensor
                 )
                 _refuse_unsound(name, tensors[name])
             save_file(tensors, part / file, metadata={"format": "pt"})
         if len(shards) > 1:
-            _write_index(part / INDEX, shards, host, target.itemsize)
-        _copy_rest(host.folder, part, NAMES[dtype])
+            _write_index(part / INDEX, shards, items, target.itemsize)
+        _copy_rest(host.folder, part, NAMES[dtype], edit)
+        check(part)
         (part / PROVENANCE).write_text(recipe, encoding="utf-8")
         _move_into_place(part, out)
     finally:
@@ -99,12 +150,12 @@ def _refuse_unsound(name: str, tensor: Tensor) -> None:
         )
 
 
-def _shards(host: Source, names: Sequence[str], itemsize: int, limit: int) -> dict[str, list[str]]:
-    """File name -> tensors, in the host's order, filled up to `limit` bytes."""
+def _shards(items: Mapping[str, Item], itemsize: int, limit: int) -> dict[str, list[str]]:
+    """File name -> tensors, in their order, filled up to `limit` bytes."""
     groups: list[list[str]] = [[]]
     held = 0
-    for name in names:
-        size = _count(host, name) * itemsize
+    for name, item in items.items():
+        size = item.count * itemsize
         if groups[-1] and held + size > limit:
             groups.append([])
             held = 0
@@ -115,28 +166,22 @@ def _shards(host: Source, names: Sequence[str], itemsize: int, limit: int) -> di
     return {f"model-{i:05}-of-{len(groups):05}.safetensors": g for i, g in enumerate(groups, 1)}
 
 
-def _count(host: Source, name: str) -> int:
-    count = 1
-    for side in host.checkpoint.entries[name].shape:
-        count *= side
-    return count
-
-
 def _write_index(
-    path: Path, shards: Mapping[str, Sequence[str]], host: Source, itemsize: int
+    path: Path, shards: Mapping[str, Sequence[str]], items: Mapping[str, Item], itemsize: int
 ) -> None:
-    total = sum(_count(host, name) for members in shards.values() for name in members) * itemsize
+    total = sum(items[name].count for members in shards.values() for name in members) * itemsize
     table = {name: file for file, members in shards.items() for name in members}
     text = json.dumps({"metadata": {"total_size": total}, "weight_map": table}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _copy_rest(host: Path, part: Path, dtype: str) -> None:
+def _copy_rest(host: Path, part: Path, dtype: str, edit: Callable[[Config], Config]) -> None:
     """Config, tokenizer, processor and templates of the host; its weights stay behind."""
     for file in _other_files(host):
         if file.name == "config.json":
             config = json.loads(file.read_text(encoding="utf-8"))
-            text = json.dumps(_with_dtype(config, dtype), indent=2, ensure_ascii=False)
+            config = _with_dtype(edit(config), dtype)
+            text = json.dumps(config, indent=2, ensure_ascii=False)
             (part / file.name).write_text(text + "\n", encoding="utf-8")
         else:
             shutil.copyfile(file, part / file.name)
@@ -149,9 +194,9 @@ def _other_files(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _with_dtype(config: dict[str, object], dtype: str) -> dict[str, object]:
+def _with_dtype(config: Config, dtype: str) -> Config:
     """The same config, saying what the weights are now stored as, in every nested config too."""
-    changed: dict[str, object] = {}
+    changed: Config = {}
     for key, value in config.items():
         if key in ("dtype", "torch_dtype"):
             changed[key] = dtype
