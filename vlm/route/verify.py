@@ -19,6 +19,7 @@ from vlm.weights.source import Source
 
 TOLERANCE = 1e-4  # of logits, in fp32
 ROUNDING = {"fp16": 0.05, "bf16": 0.25}  # of the spread of logits, in half precision
+LOUD = 1e-4  # share of a mean square from which an epsilon is heard
 ROWS, LENGTH = 2, 24  # of the words that are drawn
 
 
@@ -47,12 +48,40 @@ def check_same(
     spread = max(float(a.std()) for a in told)
     allowed = TOLERANCE if dtype == "fp32" else max(TOLERANCE, ROUNDING[dtype] * spread)
     if not largest <= allowed:  # NaN is no agreement either
+        why = _small_stream(walking, asked)
         raise MergeError(
-            f"the checkpoint of this walk, reopened, differs from the walk: logits by {largest:.2g},"
-            f" where {allowed:.2g} is allowed",
-            "write it as fp32, or keep scales away from 0 and the first hop unscaled",
+            f"the checkpoint of this walk, reopened, differs from it: logits by {largest:.2g}, where"
+            f" {allowed:.2g} is allowed" + (f"; {why}" if why else ""),
+            "scale later hops, or none: the walk itself runs as it is",
         )
     return Difference(largest, spread, allowed)
+
+
+def _small_stream(walking: Any, asked: Sequence[Mapping[str, Any]]) -> str:
+    """The usual reason: a stream so small that the epsilon of a norm counts, which no scale folds into.
+
+    A norm divides by sqrt(m + e), m being the mean square of what it reads. Folded, it reads the stream
+    divided by S, and divides by what amounts to sqrt(m + S² e).
+    """
+    seen: list[tuple[float, str]] = []
+    hooks = []
+    for name, module in walking.named_modules():
+        epsilon = getattr(module, "variance_epsilon", getattr(module, "eps", None))
+        if epsilon is None or "norm" not in name.rsplit(".", 1)[-1] or ".layers." not in name:
+            continue
+
+        def hear(inner: Any, args: Any, name: str = name, epsilon: float = epsilon) -> None:
+            seen.append((epsilon / float(args[0].float().pow(2).mean(-1).median()), name))
+
+        hooks.append(module.register_forward_pre_hook(hear))
+    for one in asked:
+        _logits(walking, one)
+    for hook in hooks:
+        hook.remove()
+    share, name = max(seen, default=(0.0, ""))
+    if share < LOUD:
+        return ""
+    return f"at {name} the stream is so small that the norm's epsilon is {share:.1%} of its square"
 
 
 @torch.inference_mode()

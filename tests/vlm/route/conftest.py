@@ -1,10 +1,12 @@
 """Pairs of tiny models of one family, and walkers over them."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from merge_dsl.space.candidate import Hop, Walk
 from tests.vlm.route.families import FAMILIES, QUICK, save
@@ -33,6 +35,29 @@ def pair(tmp_path: Path) -> Pair:
         return {name: open_source(name, folder) for name, folder in folders.items()}
 
     return make
+
+
+@pytest.fixture(scope="session")
+def loud(parents: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny parents with larger weights: in a stream that is not tiny, no epsilon is heard."""
+    root = tmp_path_factory.mktemp("loud")
+    for name, folder in parents.items():
+        shutil.copytree(folder, root / name)
+        for file in (root / name).glob("*.safetensors"):
+            tensors = load_file(file)
+            for key, tensor in tensors.items():
+                tensors[key] = tensor if tensor.ndim < 2 else 10 * tensor
+            save_file(tensors, file, metadata={"format": "pt"})
+    return root
+
+
+@pytest.fixture
+def road(place: Path, loud: Path) -> Path:
+    """The folder of `place`, with the louder parents."""
+    for folder in loud.iterdir():
+        (place / folder.name).unlink()
+        (place / folder.name).symlink_to(folder)
+    return place
 
 
 def walk_of(

@@ -159,7 +159,7 @@ def test_what_does_not_compute_the_same_is_refused(
     from vlm.route.fold import Changes
 
     monkeypatch.setattr(export, "folded", lambda walker, walk: Changes({}))
-    with pytest.raises(MergeError, match="reopened, differs from the walk"):
+    with pytest.raises(MergeError, match="reopened, differs from it"):
         written(pair("llama"), walk_of(*ROAD), tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
