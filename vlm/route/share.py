@@ -44,13 +44,11 @@ def record(model: Any) -> None:
     maybe_install_capturing_hooks(model)
 
 
-def at_hop(layer: nn.Module, hop: int) -> nn.Module:
-    """A shared layer that keeps its keys and values in place `hop` of the cache."""
-    new = share(layer)
-    for module in new.modules():
-        if hasattr(module, "layer_idx"):
+def keep_at(layer: nn.Module, hop: int) -> None:
+    """Let a shared layer keep its keys and values in place `hop` of the cache."""
+    for module in layer.modules():
+        if "layer_idx" in module.__dict__:
             module.layer_idx = hop  # type: ignore[assignment]
-    return new
 
 
 def dressed(layer: nn.Module, like: nn.Module) -> nn.Module | None:

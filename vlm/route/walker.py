@@ -21,7 +21,7 @@ from vlm.resident import load_model
 from vlm.route.attention import Attention, Place, Positions, attention_of, narrow, settings_of
 from vlm.route.blocks import block_of
 from vlm.route.body import Body, body_of
-from vlm.route.share import at_hop, dressed, record
+from vlm.route.share import dressed, keep_at, record
 from vlm.weights.source import Source
 
 
@@ -61,7 +61,8 @@ class Walker:
             said = {"num_hidden_layers": len(places)}
         layers = []
         for number, (hop, place) in enumerate(zip(walk.hops, places, strict=True)):
-            layer = at_hop(self._layer(place), number)
+            layer = self._layer(place)
+            keep_at(layer, number)
             self._attend(layer, number, place, attention)
             layers.append(layer)
             self._scale(walk, layers, number, hop)

@@ -112,3 +112,37 @@ def test_a_frozen_road_may_require_too_much(
     (place / "tiny.merge").write_text(recipe(hops).split("search road")[0] + 'write road to "o"\n')
     assert main(["merge", "../tiny.merge"]) == 1
     assert "3 layers do not meet `require layers > 3`" in capsys.readouterr().err
+
+
+def test_a_road_of_a_hundred_hops(
+    place: Path, tokenizer: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in enumerate(("left", "right")):
+        sizes = {"num_hidden_layers": 30, "hidden_size": 16, "intermediate_size": 16,
+                 "initializer_range": 0.2}  # fmt: skip
+        save_language_model(place / name, tokenizer, seed=seed, **sizes)  # type: ignore[arg-type]
+    models = 'recipe tiny\n\nmodel left from "file:left"\nmodel right from "file:right"\n\n'
+    hops = (
+        "  begin left\n  path left.layers[0..19]\n"
+        "    -> (right.layers[10..19] -> maybe left.layers[10..19]) x 3 scale 0.9..1.1\n"
+        "    -> right.layers[20..29]\n    -> left.layers[20..29]\n"
+        "  end right\n  require layers >= 70\n"
+    )
+    tail = TAIL.replace("14 trials", "6 trials").replace("  exact_match on reported\n", "")
+    text = recipe(hops, tail, models)
+    (place / "tiny.merge").write_text(text)
+    assert main(["lint", "../tiny.merge"]) == 0
+    capsys.readouterr()
+    assert main(["plan", "../tiny.merge", "--format", "json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [gene["kind"] for gene in plan["genes"]] == ["flag", "real"] and plan["disk_bytes"] > 0
+    done(place, text)
+    assert "100 layers; reopened, its logits differ by" in capsys.readouterr().out
+    config = json.loads(Path("out/tiny/config.json").read_text())
+    assert config["num_hidden_layers"] == 100
+    whole = records(Path("runs/tiny"))
+    journal = Path("runs/tiny/journal.jsonl")
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:4]))
+    Path("runs/tiny/report.json").unlink()
+    done(place, text)
+    assert records(Path("runs/tiny")) == whole
