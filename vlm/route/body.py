@@ -47,7 +47,8 @@ class Body:
 
     def bare(self) -> "Body":
         """The layers and their angles alone, so that embeddings and heads can leave the memory."""
-        return replace(self, model=None, owner=SimpleNamespace(rotary_emb=self.rotary))
+        owner = SimpleNamespace(rotary_emb=self.rotary)
+        return replace(self, model=None, owner=owner, holder=nn.Module())
 
     @property
     def norm(self) -> tuple[str, nn.Module] | None:

@@ -52,13 +52,11 @@ def keep_at(layer: nn.Module, hop: int) -> None:
 
 
 def dressed(layer: nn.Module, like: nn.Module) -> nn.Module | None:
-    """`layer`'s parameters in a module of `like`'s class; None where they do not fit.
+    """`layer`'s parameters in a module of `like`'s class, another one; None where they do not fit.
 
     A decoder of one family inside another (plain Qwen2 in Qwen2.5-VL) is called as its host calls.
     Norms keep their own epsilon.
     """
-    if type(layer) is type(like):
-        return share(layer)
     own, wanted = dict(layer.named_modules()), dict(like.named_modules())
     have, want = layer.state_dict(), like.state_dict()
     if {k: v.shape for k, v in have.items()} != {k: v.shape for k, v in want.items()}:

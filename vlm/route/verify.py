@@ -19,7 +19,7 @@ from vlm.weights.source import Source
 
 TOLERANCE = 1e-4  # of logits, in fp32
 ROUNDING = {"fp16": 0.05, "bf16": 0.25}  # of the spread of logits, in half precision
-LOUD = 1e-4  # share of a mean square from which an epsilon is heard
+LOUD = 1e-3  # share of a mean square from which an epsilon is heard
 ROWS, LENGTH = 2, 24  # of the words that are drawn
 
 

@@ -21,7 +21,7 @@ from vlm.resident import load_model
 from vlm.route.attention import Attention, Place, Positions, attention_of, narrow, settings_of
 from vlm.route.blocks import block_of
 from vlm.route.body import Body, body_of
-from vlm.route.share import dressed, keep_at, record
+from vlm.route.share import dressed, keep_at, record, share
 from vlm.weights.source import Source
 
 
@@ -134,12 +134,15 @@ class Walker:
 
     def _layer(self, place: Place) -> nn.Module:
         body, number = place
+        layer = body.layers[number]
+        if type(layer) in {type(own) for own in self.body.layers}:
+            return share(layer)
         kind, like = body.types[number], self.body.layers[0]
-        for layer, own in zip(self.body.layers, self.body.types, strict=True):
+        for candidate, own in zip(self.body.layers, self.body.types, strict=True):
             if own == kind:
-                like = layer
+                like = candidate
                 break
-        found = dressed(body.layers[number], like)
+        found = dressed(layer, like)
         if found is None:
             raise MergeError(
                 f"layer {number} of {body.name} is built in another way than those of {self.body.name}",

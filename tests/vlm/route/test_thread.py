@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from merge_dsl.cli import main
-from tests.vlm.conftest import Told, save_language_model
-from tests.vlm.route.tiny_road import DRAWN, POOL, TAIL, recipe
+from tests.vlm.conftest import Told, save_language_model, save_llava
+from tests.vlm.route.tiny_road import DRAWN, MODELS, POOL, TAIL, recipe
 from tests.vlm.tiny import done, records, weights
 
 
@@ -146,3 +146,30 @@ def test_a_road_of_a_hundred_hops(
     Path("runs/tiny/report.json").unlink()
     done(place, text)
     assert records(Path("runs/tiny")) == whole
+
+
+def test_a_road_through_towers(place: Path, tokenizer: object) -> None:
+    save_llava(place / "eyes2", tokenizer, seed=4)  # type: ignore[arg-type]
+    hops = (
+        "  begin eyes\n  path eyes.vision.layers[0] -> maybe eyes2.vision.layers[0..1]\n"
+        "    -> maybe eyes.vision.layers[0]\n    -> eyes.vision.layers[1]\n  end eyes\n"
+    )
+    models = MODELS.replace('model tongue from "file:tongue"', 'model eyes2 from "file:eyes2"')
+    done(place, recipe(hops, TAIL.replace("14 trials", "8 trials"), models))
+    trials = [one for one in records(Path("runs/tiny")) if one["kind"] == "trial"]
+    assert len({one["score"] for one in trials}) > 2  # pictures are looked at anew
+    config = json.loads(Path("out/tiny/config.json").read_text())
+    best = Path("runs/tiny/best.merge").read_text().split("search road")[0]
+    longer = best.count("eyes2.vision.layers[0..1]") * 2 + best.count("-> eyes.vision.layers[0]")
+    assert config["vision_config"]["num_hidden_layers"] == 2 + longer
+
+
+def test_a_road_is_frozen_and_built_without_a_search(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "tiny.merge").write_text(recipe(POOL))
+    assert main(["freeze", "../tiny.merge", "--start", "-o", "../frozen.merge"]) == 0
+    assert "walk = [true, false, false, false" in (place / "frozen.merge").read_text()
+    assert main(["merge", "../frozen.merge"]) == 0
+    said = capsys.readouterr().out
+    assert "3 layers; reopened, its logits differ by 0 from the walk's" in said

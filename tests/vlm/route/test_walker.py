@@ -1,5 +1,6 @@
 """Walks on shared weights: what they compute, what they keep, and that nothing is copied."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,10 +8,12 @@ import torch
 
 from tests.vlm.route import reference
 from tests.vlm.route.conftest import FAMILY, ROAD, Pair, walk_of, walked
-from tests.vlm.route.families import inputs_for
+from tests.vlm.route.families import gemma3, inputs_for, llama, qwen2, qwen2_5_vl, save
 from vlm.errors import MergeError
 from vlm.resident import load_model
+from vlm.route.export import write_walk
 from vlm.route.walker import Walker
+from vlm.weights.source import open_source
 
 
 def told(model: Any, family: str, **more: Any) -> torch.Tensor:
@@ -81,7 +84,8 @@ def test_nothing_is_copied(pair: Pair) -> None:
     layers = model.model.layers
     assert {p.data_ptr() for p in layers.parameters()} <= known
     assert [layer.self_attn.layer_idx for layer in layers] == list(range(7))
-    assert walker.bodies["b"].model is None  # its embedding and head are let go
+    bare = walker.bodies["b"]  # its embedding and head are let go
+    assert bare.model is None and not list(bare.holder.parameters())
     with torch.inference_mode():
         cache = model(**inputs_for("llama"), use_cache=True).past_key_values
     assert len(cache.layers) == 7 and model.config.num_hidden_layers == 7
@@ -143,3 +147,37 @@ def test_towers_are_walked_too(pair: Pair) -> None:
     assert (told(long, "llava") - told(plain, "llava")).abs().max() > 1e-3
     with pytest.raises(MergeError, match="begin and end it with one model"):
         Walker(own._replace(end="b"), sources)
+
+
+def test_a_plain_decoder_inside_a_vlm(tmp_path: Path) -> None:
+    """Plain Qwen2 is called with other angles than Qwen2.5-VL's decoder, and has the same weights."""
+    sources = {
+        "a": open_source("a", save(qwen2_5_vl, tmp_path / "a", 1)),
+        "b": open_source("b", save(qwen2, tmp_path / "b", 2, layer_types=["full_attention"] * 4,
+                                   rms_norm_eps=1e-5)),
+    }  # fmt: skip
+    model = walked(sources, walk_of(*ROAD))
+    words, logits = said(model, "qwen2_5_vl", cached=True)
+    plain_words, plain_logits = said(model, "qwen2_5_vl", cached=False)
+    assert torch.equal(words, plain_words) and (logits - plain_logits).abs().max() < 1e-4
+    whole = load_model(sources["b"].folder, False)
+    walker = Walker(walk_of(*ROAD), sources)
+    walker.model.model.language_model.embed_tokens.weight.copy_(whole.model.embed_tokens.weight)
+    walker.model.model.language_model.norm.weight.copy_(whole.model.norm.weight)
+    walker.model.lm_head.weight.copy_(whole.lm_head.weight)
+    model = walker.put(walk_of(*(("b", n, 1.0) for n in range(4))))
+    ids = inputs_for("llama")  # words alone: the three axes are one
+    with torch.inference_mode():
+        assert (model(**ids).logits - whole(**ids).logits).abs().max() < 2e-5
+    asked, walker = [inputs_for("qwen2_5_vl")], Walker(walk_of(*ROAD), sources)
+    found = write_walk(walk_of(*ROAD), walker, sources, tmp_path / "o", recipe="", inputs=asked)
+    assert found.largest < 1e-4
+
+
+def test_layers_of_another_build_are_refused(tmp_path: Path) -> None:
+    sources = {
+        "a": open_source("a", save(llama, tmp_path / "a", 1)),
+        "b": open_source("b", save(gemma3, tmp_path / "b", 2)),
+    }
+    with pytest.raises(MergeError, match="built in another way than those of a"):
+        walked(sources, walk_of(*ROAD))
