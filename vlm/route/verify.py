@@ -104,8 +104,17 @@ def probes(host: Source, model: Any) -> list[dict[str, Any]]:
             ids[ids == special] = 0
     found: list[dict[str, Any]] = [{"input_ids": ids, "attention_mask": torch.ones_like(ids)}]
     if host.anatomy.sees:
-        found += _seen(host)
+        found += [one for one in _seen(host) if _is_heard(model, one)]
     return found
+
+
+def _is_heard(model: Any, inputs: Mapping[str, Any]) -> bool:
+    """Whether what the processor gives is what the model takes: some want more than one question."""
+    try:
+        _logits(model, inputs)
+    except (TypeError, ValueError, RuntimeError):
+        return False
+    return True
 
 
 def _seen(host: Source) -> list[dict[str, Any]]:

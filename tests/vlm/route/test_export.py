@@ -14,7 +14,7 @@ from vlm.errors import MergeError
 from vlm.resident import load_model
 from vlm.route.export import write_walk
 from vlm.route.fold import NoFold
-from vlm.route.verify import Difference
+from vlm.route.verify import Difference, probes
 from vlm.route.walker import Walker
 from vlm.weights.source import Source, open_source
 
@@ -175,3 +175,11 @@ def test_every_tensor_has_a_role_of_its_own(family: str) -> None:
         model = FAMILIES[family]()
     roles = memory_roles(model)
     assert len(set(roles.values())) == len(roles)
+
+
+def test_a_picture_is_asked_about_where_the_model_sees(loud: Path) -> None:
+    host = open_source("eyes", loud / "eyes")
+    words, picture = probes(host, load_model(host.folder, True))
+    assert "pixel_values" not in words and "pixel_values" in picture
+    (blind,) = probes(open_source("base", loud / "base"), load_model(loud / "base", False))
+    assert blind["input_ids"].shape == (2, 24)
