@@ -42,3 +42,19 @@ def test_the_commands_print_what_the_page_shows(
 def test_every_command_that_reads_recipes_has_a_section() -> None:
     sections = re.findall(r"^## (\w+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert sections == ["lint", "fmt", "show", "plan", "lock", "freeze"]
+
+
+def test_the_examples_of_the_language_lint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+    fences = [fence for fence in FENCE.finditer(page) if fence["info"].startswith("merge")]
+    (prelude,) = [fence["body"] for fence in fences if fence["info"] == "merge prelude"]
+    examples = [fence["body"] for fence in fences if fence["info"] == "merge"]
+    assert len(examples) >= 5
+    monkeypatch.chdir(tmp_path)
+    for number, body in enumerate(examples):
+        Path("example.merge").write_text(f"{prelude}\n{body}", encoding="utf-8")
+        # N103: an example need not use all of the prelude; the others speak of searches to come.
+        unfinished = ["--ignore", "N103,D706,X312,N199,F901,R604,X307"]
+        assert main(["lint", "example.merge", *unfinished]) == 0, (number, capsys.readouterr())

@@ -6,7 +6,7 @@ parents, and of any checkpoint. This is the only door through which commands rea
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from vlm.resident import Resident, load_model
 from vlm.route.walker import Walker
 from vlm.score import Ask, Tasting, taste
 from vlm.tasks.questions import Question, read_questions
-from vlm.weights.source import Source, open_source
+from vlm.weights.source import Source, open_sources
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -41,11 +41,15 @@ class Table:
 class Evaluator:
     """Everything that does not change between the candidates of a run."""
 
-    def __init__(self, models: Mapping[str, Path], tables: Mapping[str, Table]) -> None:
-        self.folders = dict(models)
-        self.sources: dict[str, Source] = {
-            name: open_source(name, folder) for name, folder in models.items()
-        }
+    def __init__(
+        self,
+        models: Mapping[str, Path],
+        tables: Mapping[str, Table],
+        differences: Collection[str] = (),
+        trusted: Collection[str] = (),
+    ) -> None:
+        self.sources: dict[str, Source] = open_sources(models, differences, trusted)
+        self.folders = {name: source.folder for name, source in self.sources.items()}
         self.questions: dict[str, tuple[Question, ...]] = {
             name: read_questions(t.path, split=t.split, rows=t.rows, prompt=t.prompt)
             for name, t in tables.items()
@@ -76,7 +80,7 @@ class Evaluator:
         host = self.resident.host
         for name in dict.fromkeys(ask.data for ask in asks):
             if name not in self.prepared:
-                reader = open_reader(host.folder, host.anatomy.sees)
+                reader = open_reader(host.folder, host.anatomy.sees, host.trusted)
                 self.prepared[name] = prepare(model, reader, self.questions[name])
             elif sees_anew(candidate):
                 self.prepared[name] = seen_anew(model, self.prepared[name])
@@ -95,12 +99,21 @@ class Evaluator:
     ) -> Tasting:
         """Open any checkpoint as users will, and score it. A blind one is asked without pictures."""
         sees = is_seeing(folder)
-        model, reader = load_model(folder, sees), open_reader(folder, sees)
+        trusted = self._trusts(folder)
+        model = load_model(folder, sees, trusted=trusted)
+        reader = open_reader(folder, sees, trusted)
         prepared = {
             name: prepare(model, reader, self.questions[name])
             for name in dict.fromkeys(ask.data for ask in asks)
         }
         return taste(model, prepared, asks, tick)
+
+    def _trusts(self, folder: Path) -> bool:
+        """Whether code in a checkpoint may run: a parent's as the recipe says, a child's as its host's."""
+        parent = next((s for s in self.sources.values() if s.folder == folder), None)
+        host = self.resident.host if self.resident is not None else None
+        judge = parent if parent is not None else host
+        return judge is not None and judge.trusted
 
     def fingerprint(self, tables: Iterable[str] | None = None) -> str:
         """16 hex digits that change when a parent, a question or a library that scores them does.
@@ -146,6 +159,8 @@ def _fingerprint_of(source: Source) -> str:
     digest = hashlib.blake2b(digest_size=8)
     weights = {entry.file for entry in source.checkpoint.entries.values()}
     beside = {file for file in source.folder.iterdir() if file.suffix in READ and file.is_file()}
+    if source.difference:
+        digest.update(b"difference")  # the same weights, added and not taken
     for file in sorted(weights | beside):
         size = file.stat().st_size
         digest.update(f"{file.name}:{size}".encode())

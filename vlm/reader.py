@@ -93,14 +93,15 @@ class Reader:
         return [[*ids, self.tokenizer.eos_token_id] for ids in found]
 
 
-def open_reader(folder: Path, sees: bool) -> Reader:
+def open_reader(folder: Path, sees: bool, trusted: bool = False) -> Reader:
     """The processor of a checkpoint; the PIL backend, whose pixels are the same everywhere."""
+    how = {"local_files_only": True, "trust_remote_code": trusted}
     try:
         if sees:
-            processor = AutoProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+            processor = AutoProcessor.from_pretrained(folder, backend="pil", **how)
             reader = Reader(processor, processor.tokenizer, True)
         else:
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, **how)
             reader = Reader(tokenizer, tokenizer, False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(

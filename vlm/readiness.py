@@ -26,7 +26,10 @@ def check_ready(evaluator: Evaluator, searched: Sequence[Ask], reported: Sequenc
     tables = evaluator.questions
     names = dict.fromkeys(ask.data for ask in (*searched, *reported))
     host = evaluator.resident.host
-    _ask_all(open_reader(host.folder, host.anatomy.sees), {name: tables[name] for name in names})
+    _ask_all(
+        open_reader(host.folder, host.anatomy.sees, host.trusted),
+        {name: tables[name] for name in names},
+    )
     refuse_shared(
         {ask.data: tables[ask.data] for ask in searched},
         {ask.data: tables[ask.data] for ask in reported},
@@ -35,10 +38,10 @@ def check_ready(evaluator: Evaluator, searched: Sequence[Ask], reported: Sequenc
         _look_at_all(name, tables[name])
     for ask in dict.fromkeys((*searched, *reported)):
         _score_dummies(ask, tables[ask.data])
-    parents = evaluator.sources.values() if reported else ()
+    parents = [source for source in evaluator.sources.values() if source.answers and reported]
     asked = {ask.data: tables[ask.data] for ask in reported}
     for source in parents:
-        _ask_all(open_reader(source.folder, source.anatomy.sees), asked)
+        _ask_all(open_reader(source.folder, source.anatomy.sees, source.trusted), asked)
 
 
 def _ask_all(reader: Reader, tables: Mapping[str, Sequence[Question]]) -> None:

@@ -46,6 +46,8 @@ def make_report(
     """Score everyone on the same questions. `tell` hears each model's name before it is scored."""
     tastings: list[tuple[str, Role, Tasting]] = []
     for name in parents:
+        if not evaluator.sources[name].answers:
+            continue  # an adapter or a tower is no model that could be asked
         tell(name)
         tasting = evaluator.taste_checkpoint(evaluator.folders[name], asks)
         tastings.append((name, "parent", tasting))

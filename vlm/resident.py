@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from merge_dsl.space.candidate import Blend, Candidate, Keep
 from vlm.anatomy.parts import Role, memory_roles
-from vlm.errors import ModelError
-from vlm.merge import Sources, check_whole, host_of, portion_tensor, portions_of
+from vlm.errors import MergeError, ModelError
+from vlm.fit import fit
+from vlm.merge import Sources, check_whole, host_of, portion_of, portion_tensor, portions_of
+from vlm.weights.pixels import check_processor
 
 from transformers import (  # isort: skip
     AutoModelForCausalLM,
@@ -22,7 +24,9 @@ from transformers import (  # isort: skip
 )
 
 
-def load_model(folder: Path, sees: bool, dtype: torch.dtype = torch.float32) -> Any:
+def load_model(
+    folder: Path, sees: bool, dtype: torch.dtype = torch.float32, *, trusted: bool = False
+) -> Any:
     """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing.
 
     What its generation_config.json says is left behind: penalties, beams and least lengths change
@@ -30,7 +34,11 @@ def load_model(folder: Path, sees: bool, dtype: torch.dtype = torch.float32) -> 
     """
     factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     model, info = factory.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, output_loading_info=True
+        folder,
+        dtype=dtype,
+        local_files_only=True,
+        output_loading_info=True,
+        trust_remote_code=trusted,
     )
     lacking = sorted(info["missing_keys"]) + [entry[0] for entry in info["mismatched_keys"]]
     if lacking:
@@ -51,9 +59,17 @@ class Resident:
 
     def __init__(self, candidate: Candidate, sources: Sources) -> None:
         self.host = host_of(candidate, sources)
-        check_whole(candidate, self.host, sources)
-        self.sources = sources
-        self.model: nn.Module = load_model(self.host.folder, self.host.anatomy.sees)
+        if not self.host.answers:
+            raise MergeError(
+                f"the result is a tower like {self.host.name}, and a tower answers no question",
+                "build it with `awase merge`, or search it inside a vision-language model",
+            )
+        self.sources = fit(candidate, self.host, sources)
+        check_whole(candidate, self.host, self.sources)
+        check_processor(self.host.folder, self.host.config)
+        self.model: nn.Module = load_model(
+            self.host.folder, self.host.anatomy.sees, trusted=self.host.trusted
+        )
         state = self.model.state_dict()
         roles = memory_roles(self.model)
         self.slots: dict[Role, Tensor] = {
@@ -70,6 +86,6 @@ class Resident:
     def _put(self, candidate: Candidate, made_by: type[Keep] | type[Blend]) -> None:
         portions = portions_of(candidate)
         for role, slot in self.slots.items():
-            portion = portions[role.unit]
-            if isinstance(portion.made_by, made_by):
-                slot.copy_(portion_tensor(portion, role, self.sources, keep=True))
+            portion = portion_of(portions, role)
+            if portion is not None and isinstance(portion.made_by, made_by):
+                slot.copy_(portion_tensor(portion, role, self.host, self.sources, keep=True))

@@ -3,12 +3,15 @@
 Whatever is the user's mistake leaves as a `Mistake`; nothing here ends in a traceback.
 """
 
+import argparse
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from merge_dsl.commands.fetch import fetch_models
 from merge_dsl.commands.mistake import CANNOT, FINDINGS, Mistake
+from merge_dsl.meaning.instead import address_words
 from merge_dsl.meaning.load import NONE, Loaded, load_recipe
 from merge_dsl.meaning.recipe import Recipe, Write
 from merge_dsl.rules.not_yet import not_yet
@@ -33,6 +36,15 @@ class Job:
     models: dict[str, Path]  # the parents that the target takes, and where they lie
 
 
+def marked(job: Job) -> dict[str, frozenset[str]]:
+    """What the recipe says of its parents: which are differences, and which may run code."""
+    models = {name: job.recipe.models[name] for name in job.models}
+    return {
+        "differences": frozenset(n for n, model in models.items() if model.difference),
+        "trusted": frozenset(n for n, model in models.items() if model.runs_code),
+    }
+
+
 def loaded_recipe(path: str, overrides: Mapping[str, str] = NONE) -> tuple[Loaded, Recipe]:
     """A recipe without errors; else its errors are shown and Mistake is raised."""
     loaded = load_recipe(Path(path), overrides)
@@ -43,10 +55,30 @@ def loaded_recipe(path: str, overrides: Mapping[str, str] = NONE) -> tuple[Loade
     return loaded, loaded.recipe
 
 
-def open_job(path: str) -> Job:
-    """Read a recipe and make it ready to run. Errors are shown and end in Mistake."""
-    loaded, recipe = loaded_recipe(path)
+def instead_of(args: argparse.Namespace) -> dict[str, str]:
+    """What `--set` and `--with` say, by name. Raises Mistake for what no recipe can hold."""
+    words: dict[str, str] = {}
+    for option, given in (("--set", args.set), ("--with", getattr(args, "with"))):
+        for pair in given:
+            name, equals, said = pair.partition("=")
+            if not (name and equals and said):
+                raise Mistake(f"{option} {pair}: write NAME=…", code=CANNOT)
+            try:
+                words[name] = address_words(said) if option == "--with" else said
+            except ValueError as error:
+                raise Mistake(f"{option} {name}: {error}", code=CANNOT) from error
+    return words
+
+
+def open_job(path: str, download: bool = False, words: Mapping[str, str] = NONE) -> Job:
+    """Read a recipe and make it ready to run. Errors are shown and end in Mistake.
+
+    `words` stand in place of the recipe's own. Nothing is fetched unless `download` asks for it.
+    """
+    loaded, recipe = loaded_recipe(path, words)
     target = target_of(recipe)
+    if download and fetch_models(recipe, models_of(recipe, target)):
+        loaded, recipe = loaded_recipe(path, words)  # what is known of its models has changed
     must_run(loaded, recipe, target)
     models = {}
     for name in models_of(recipe, target):
@@ -54,7 +86,7 @@ def open_job(path: str) -> Job:
         if folder is None:
             raise Mistake(
                 f"{name} ({recipe.models[name].place}) is not on this machine",
-                "fetch it with `hf download`, or point to a folder with file:",
+                "give --download to fetch it, or point to a folder with file:",
                 CANNOT,
             )
         models[name] = folder
@@ -86,6 +118,8 @@ def must_run(loaded: Loaded, recipe: Recipe, target: str) -> None:
     reasons = not_yet(recipe, target)
     if reasons:
         show_errors(loaded.source, tuple(reasons))
+        if all(reason.code == "M410" for reason in reasons):
+            raise Mistake(f"a model of `{target}` is not on this machine", code=CANNOT)
         raise Mistake(f"this version cannot run `{target}`")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from merge_dsl.commands.asking import header_of, reported, required, scored, searched, tables
-from merge_dsl.commands.common import Job, open_job, told
+from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
 from merge_dsl.commands.merge import target_folder, write_candidate
 from merge_dsl.commands.mistake import DONE, Mistake
 from merge_dsl.meaning.recipe import Search
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _opened(args: argparse.Namespace) -> Run:
-    job = open_job(args.recipe)
+    job = open_job(args.recipe, args.download, instead_of(args))
     search = job.recipe.search_of(job.target)
     if search is None:
         raise Mistake(f"nothing says how {job.target} is searched", f"add `search {job.target}`")
@@ -104,7 +104,7 @@ def _evolve(run: Run) -> int:
 
     job, asks, shown = run.job, searched(run.search), reported(run.job)
     space = job.space
-    evaluator = Evaluator(job.models, tables(job, [*asks, *shown]))
+    evaluator = Evaluator(job.models, tables(job, [*asks, *shown]), **marked(job))
     # Of the data that the search looks at: data of the report may be mended between two commands.
     fingerprint = evaluator.fingerprint(ask.data for ask in asks)
     header = header_of(job, run.search, run.seed, fingerprint)

@@ -18,7 +18,7 @@ from merge_dsl.commands.mistake import CANNOT, DONE, FINDINGS, Mistake
 from merge_dsl.text.diagnostics import has_errors, in_order
 from merge_dsl.text.format import FormatterError, format_text
 from merge_dsl.text.parse import parse
-from merge_dsl.text.reading import read_source, source_of
+from merge_dsl.text.reading import LIMIT, read_source, source_of
 from merge_dsl.text.source import Source
 from merge_dsl.text.words import counted
 
@@ -74,7 +74,7 @@ def _named(paths: list[str]) -> Iterator[str]:
 
 def _laid(name: str, looking: bool) -> Laid:
     if name == "-":
-        source, found = source_of(STDIN, sys.stdin.buffer.read())
+        source, found = source_of(STDIN, sys.stdin.buffer.read(LIMIT + 1))
     else:
         source, found = read_source(Path(name))
     parsed = parse(source) if not has_errors(found) else None

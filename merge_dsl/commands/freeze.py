@@ -9,10 +9,9 @@ from merge_dsl.commands.common import loaded_recipe, target_of
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.meaning.load import load_source
 from merge_dsl.space.candidate import Value
-from merge_dsl.space.compile import Space
-from merge_dsl.space.freeze import freeze
 from merge_dsl.space.relocate import relocate
-from merge_dsl.space.routes import RouteSpace, space_of
+from merge_dsl.space.routes import AnySpace, space_of
+from merge_dsl.space.sequence import frozen, settled
 from merge_dsl.space.space import start, values_by_name
 from merge_dsl.text.diagnostics import has_errors
 from merge_dsl.text.source import Source
@@ -22,14 +21,17 @@ def run(args: argparse.Namespace) -> int:
     """Write the frozen recipe to `-o`, or to stdout."""
     loaded, recipe = loaded_recipe(args.recipe)
     target = target_of(recipe)
+    source = loaded.source
+    if args.values is None:  # a table of values is of one search, the last
+        source, recipe = settled(source, recipe, target)
     space = space_of(recipe, target)
     values = start(space) if args.values is None else _values(space, Path(args.values))
     search = recipe.search_of(target)
     seed = search.seed if search and search.seed is not None else 0
     out = Path(args.out) if args.out else None
-    text = freeze(loaded.source, space, values, seed)
+    text = frozen(source, space, values, seed)
     if out is not None:
-        text = relocate(text, loaded.source.folder, out.absolute().parent)
+        text = relocate(text, source.folder, out.absolute().parent)
     check = load_source(Source(str(out or args.recipe), text))
     if has_errors(check.diagnostics):
         raise AssertionError("the frozen recipe has errors")  # ours, not the user's
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _values(space: Space | RouteSpace, path: Path) -> tuple[Value, ...]:
+def _values(space: AnySpace, path: Path) -> tuple[Value, ...]:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

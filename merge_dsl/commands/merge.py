@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from merge_dsl.commands.asking import required
-from merge_dsl.commands.common import Job, open_job, told
+from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.meaning.engines import SHARD_BYTES
 from merge_dsl.search.errors import CandidateFailed
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    return told(lambda: _merge(open_job(args.recipe), args.out))
+    return told(lambda: _merge(open_job(args.recipe, args.download, instead_of(args)), args.out))
 
 
 def _merge(job: Job, out: str | None) -> int:
@@ -55,13 +55,13 @@ def write_candidate(
     walker: "Walker | None" = None,
 ) -> None:
     """Write one candidate to `folder`; `recipe` is kept inside. `walker` has its parents in memory."""
-    from vlm.weights.source import open_source
+    from vlm.weights.source import open_sources
     from vlm.weights.writer import check_target, write_model
 
     check_target(folder, job.models.values())
     if folder.exists():
         print(f"replacing {folder}, which awase wrote", file=sys.stderr)
-    sources = {name: open_source(name, place) for name, place in job.models.items()}
+    sources = open_sources(job.models, **marked(job))
     write = job.write
     dtype = write.dtype if write is not None else None
     size = (write.shard if write is not None else None) or SHARD_BYTES

@@ -8,14 +8,14 @@ import argparse
 import json
 import sys
 
-from merge_dsl.commands.common import loaded_recipe
+from merge_dsl.commands.common import instead_of, loaded_recipe
 from merge_dsl.commands.mistake import DONE
 from merge_dsl.meaning.load import load_source
 from merge_dsl.meaning.recipe import Recipe
-from merge_dsl.space.compile import compile_space
 from merge_dsl.space.edits import apply
 from merge_dsl.space.fill import fill
 from merge_dsl.space.resolve import SpaceError
+from merge_dsl.space.routes import RouteSpace, space_of, walk_of
 from merge_dsl.space.space import start
 from merge_dsl.text.format import format_text
 from merge_dsl.text.parse import parse
@@ -26,7 +26,7 @@ from merge_dsl.tools.spell_runs import runs
 
 def run(args: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    loaded, recipe = loaded_recipe(args.recipe)
+    loaded, recipe = loaded_recipe(args.recipe, instead_of(args))
     text, added = spelled(loaded.source, recipe)
     if args.format == "text":
         sys.stdout.write(text)
@@ -57,12 +57,15 @@ def spelled(source: Source, recipe: Recipe) -> tuple[str, list[Spelled]]:
 def meaning(recipe: Recipe) -> list[object]:
     """What two recipes that mean the same share: genes, and the candidate at their starts."""
     found: list[object] = []
-    for target in recipe.merges:
+    for target in (*recipe.merges, *recipe.routes):
         search = recipe.search_of(target)
         seed = search.seed if search is not None and search.seed is not None else 0
         try:
-            space = compile_space(recipe, target)
+            space = space_of(recipe, target)
+            if isinstance(space, RouteSpace):
+                found.append((target, space.genes, walk_of(space, start(space))))
+                continue
             found.append((target, space.genes, fill(space, start(space), seed).digest()))
-        except SpaceError as error:  # of a merge that this version cannot run
+        except SpaceError as error:  # of one that this version cannot run
             found.append((target, str(error)))
     return found

@@ -125,7 +125,8 @@ def _origin(path: tree.Path, scope: Scope, noun: str = "model") -> r.OriginRef:
     scope.refer(noun, model, path.names[0].span.to(path.names[cut - 1].span))
     if cut == len(names) and path.slices is None:
         return r.OriginRef(model, None, True, path.span)
-    rest = tree.Path(path.names[cut:] or path.names, path.slices, path.span)
+    named = path.names[cut:] or path.names
+    rest = tree.Path(named, path.slices, Span(named[0].span.start, path.span.end))
     part = part_of(rest)
     if rest.dotted == "layers":  # `jp.layers[0..15]` in a route
         part = PartRef("language.layers", "layers", part.slices, part.span, part.slice_spans)

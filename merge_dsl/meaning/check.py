@@ -14,6 +14,7 @@ from merge_dsl.meaning.facts import Facts, FactsError, facts_of
 from merge_dsl.meaning.places import locate
 from merge_dsl.meaning.searches import report_of, search_of, write_of
 from merge_dsl.meaning.settings import per_of, rows_of, text_of, texts_of
+from merge_dsl.meaning.stages import add_stages
 from merge_dsl.meaning.values import meant
 from merge_dsl.text import tree
 
@@ -39,7 +40,7 @@ def check(
     depth: Depth = Depth.FACTS,
 ) -> r.Recipe:
     """Bind a tree. `imported` maps the address of each `use` to its recipe, or to its problem."""
-    draft = Draft(r.Recipe(parsed.name.text, folder, {}, {}, {}, {}, {}), depth)
+    draft = Draft(r.Recipe(parsed.name.text, folder, {}, {}, {}, {}, {}, {}, {}), depth)
     # Names are gathered first, so that a use before its definition can be told from a typo.
     draft.scope.lets |= {item.name.text for item in parsed.items if isinstance(item, tree.Let)}
     searches, reports, writes, imports = [], [], [], []
@@ -62,7 +63,7 @@ def check(
             writes.append(write_of(item, draft.scope, draft.written))
         else:
             _declaration(draft, item)
-    return draft.recipe._replace(
+    recipe = draft.recipe._replace(
         searches=tuple(searches),
         reports=tuple(reports),
         writes=tuple(writes),
@@ -72,6 +73,8 @@ def check(
         written=tuple(draft.written),
         route_settings=tuple(draft.scope.route_settings),
     )
+    add_stages(recipe)
+    return recipe
 
 
 def _let(draft: Draft, item: tree.Let) -> None:
@@ -130,6 +133,7 @@ def _declaration(draft: Draft, item: tree.Declaration) -> None:
         licence=text_of(settings.get("licence")) or text_of(settings.get("license")),
         difference=text_of(settings.get("kind")) == "difference"
         or (facts is not None and facts.difference),
+        runs_code=text_of(settings.get("remote_code")) == "run",
         problem=problem,
     )
 
@@ -146,8 +150,14 @@ def _use(draft: Draft, item: tree.Use, imported: Mapping[str, r.Recipe | r.Impor
         return whole._replace(problem=("N109", f"{item.address.value} cannot be read"))
     for model in found.models.values():
         inner = f"{name.text}.{model.name}"
+        # Whoever imports a recipe has not read what it allows to run.
         draft.recipe.models[inner] = model._replace(
-            name=inner, span=item.span, name_span=item.span, imported=True, problem=None
+            name=inner,
+            span=item.span,
+            name_span=item.span,
+            imported=True,
+            problem=None,
+            runs_code=False,
         )
         draft.definitions.append(r.Definition("model", inner, item.span, item.span.end))
     for data in found.data.values():

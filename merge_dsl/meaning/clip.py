@@ -7,12 +7,14 @@ address. Nothing is known where open_clip is not installed.
 import importlib.util
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from merge_dsl.text.words import nearest
 
+FILES = (".pt", ".pth", ".bin", ".safetensors")
 TAG = re.compile(r"""["']?([\w.-]+)["']?\s*[=:]\s*_p?cfg\(""")
 
 
@@ -37,6 +39,59 @@ def architecture(address: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+class Tag(NamedTuple):
+    """What open_clip says of the weights of one tag."""
+
+    repository: str | None  # on the hub
+    quick_gelu: bool
+
+
+@cache
+def _tags() -> dict[str, dict[str, Tag]]:
+    """Architecture -> tag -> what is said of it, read off open_clip's own table without running it."""
+    import ast  # a recipe without such a tower has no need of it
+
+    folder = _folder()
+    try:
+        assert folder is not None
+        tree = ast.parse((folder / "pretrained.py").read_text(encoding="utf-8"))
+    except (AssertionError, OSError, ValueError, SyntaxError):
+        return {}
+    names = {
+        target.id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    table = names.get("_PRETRAINED")
+    found: dict[str, dict[str, Tag]] = {}
+    for key, value in (
+        zip(table.keys, table.values, strict=True) if isinstance(table, ast.Dict) else ()
+    ):
+        inner = names.get(value.id) if isinstance(value, ast.Name) else value
+        if isinstance(key, ast.Constant) and isinstance(inner, ast.Call):
+            found[str(key.value)] = {
+                word.arg: _tag({k.arg: k.value for k in word.value.keywords if k.arg})
+                for word in inner.keywords
+                if word.arg and isinstance(word.value, ast.Call)
+            }
+    return found
+
+
+def _tag(said: Mapping[str, object]) -> Tag:
+    address = getattr(said.get("hf_hub"), "value", None)
+    name = address.rpartition("/")[0] if isinstance(address, str) else None
+    return Tag(name or None, getattr(said.get("quick_gelu"), "value", False) is True)
+
+
+def tag_of(address: str) -> Tag | None:
+    """What is known of `ViT-L-14/openai`; None where open_clip is not installed, or has no such tag."""
+    name, _, tag = address.partition("/")
+    table = _tags().get(name) or _tags().get(name.removesuffix("-quickgelu"), {})
+    return table.get(tag.lower().replace("-", "_"))
+
+
 def problem_of(address: str) -> tuple[str, str | None] | None:
     """Why an address names no tower of open_clip, and the way out; None where it may."""
     name, slash, tag = address.partition("/")
@@ -54,6 +109,9 @@ def problem_of(address: str) -> tuple[str, str | None] | None:
         table = (folder / "pretrained.py").read_text(encoding="utf-8")
     except OSError:
         return None
+    if tag.endswith(FILES):
+        help = "put it beside an open_clip_config.json, and name the folder with `file:`"
+        return f"`{tag}` is a file, and a tag is wanted", help
     if tag not in table:
         close = nearest(tag, set(TAG.findall(table)))
         help = f"did you mean `{close}`?" if close else None

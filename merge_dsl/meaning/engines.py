@@ -37,6 +37,7 @@ MODEL: dict[str, Option] = {
     "trained_on": Option("list", about="data sets that this model has seen"),
     "licence": Option("text", about="under which its weights are given"),
     "license": Option("text", about="the same"),
+    "remote_code": Option("word", ("refuse", "run"), about="whether code in its folder may be run"),
     "kind": Option("word", ("model", "difference"), about="whether it is whole, or added to one"),
 }
 DATA: dict[str, Option] = {

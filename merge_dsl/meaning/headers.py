@@ -6,9 +6,12 @@ file that lies must not be believed, nor read as far as it says.
 
 import json
 import math
+import stat
 import struct
 from pathlib import Path
 from typing import NamedTuple
+
+from merge_dsl.meaning.files import bytes_of
 
 LARGEST = 100_000_000  # bytes of a header, as in the format's own reader
 BYTES = {
@@ -38,14 +41,21 @@ def read_checkpoint(folder: Path) -> dict[str, TensorEntry]:
     files = _shards(index) if index.is_file() else sorted(folder.glob("*.safetensors"))
     entries: dict[str, TensorEntry] = {}
     for file in files:
-        entries |= read_header(file)
+        found = read_header(file)
+        twice = sorted(entries.keys() & found.keys()) if index.is_file() else []
+        if twice:
+            raise HeaderError(f"{twice[0]} is in {file.name} and in an earlier shard")
+        entries |= found
     return entries
 
 
 def read_header(file: Path) -> dict[str, TensorEntry]:
     """The tensors of one file."""
     try:
-        size = file.stat().st_size
+        found = file.stat()
+        size = found.st_size if stat.S_ISREG(found.st_mode) else 0  # a pipe would never answer
+        if not size:
+            raise HeaderError(f"{file.name} is cut off, or no safetensors file")
         with file.open("rb") as stream:
             start = stream.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
@@ -69,7 +79,7 @@ def read_header(file: Path) -> dict[str, TensorEntry]:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        table = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        table = json.loads(bytes_of(index).decode("utf-8"))["weight_map"]
         names = sorted(set(table.values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HeaderError(f"{index.name} has no `weight_map`") from error

@@ -84,7 +84,10 @@ def ancestors(model: Model, stack: str) -> tuple[frozenset[str], bool]:
 def read_card(folder: Path) -> Lineage | None:
     """What stands in the front matter of a model's README.md; None without one."""
     try:
-        with (folder / "README.md").open(encoding="utf-8", errors="replace") as stream:
+        card = folder / "README.md"
+        if not card.is_file():
+            return None
+        with card.open(encoding="utf-8", errors="replace") as stream:
             text = stream.read(LONGEST)
     except OSError:
         return None

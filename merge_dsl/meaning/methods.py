@@ -65,6 +65,30 @@ DROPPING = _compat("mergekit: rescaled to the same L1 norm, not by the share kep
 BOTH = _compat("mergekit: rescaled to the same L1 norm; signs are elected after weighting")
 
 
+# Settings that any blend may have: they are about its ingredients, not about its method.
+BLEND: dict[str, Setting] = {
+    "resize": Setting(
+        "shared",
+        "word",
+        None,
+        about="how positions of another patch grid are resized; without it they are refused",
+        words=("bicubic", "bilinear"),
+    ),
+    "vocabulary": Setting(
+        "shared",
+        "word",
+        None,
+        about="of other vocabularies, the rows of shared tokens are blended; without it they are refused",
+        words=("shared", "whole"),
+    ),
+}
+# The leaves that each of them is about.
+ABOUT: dict[str, tuple[str, ...]] = {
+    "resize": ("vision.embed",),
+    "vocabulary": ("language.embed", "language.head"),
+}
+
+
 def _sum(default: bool) -> Setting:
     return _flag(default, "divide by the sum of weights")
 

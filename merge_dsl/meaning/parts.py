@@ -1,16 +1,18 @@
 """A model is a tree of parts. Names of parts, and the units that they stand for.
 
 In: a part as a recipe names it, and how many layers there are. Out: units, the grain at which a value
-may differ (see `merge_dsl.space.candidate`), always in one canonical order.
+may differ (see `merge_dsl.space.candidate`), always in one canonical order. Layers are units, or, in a merge
+that names the kinds of tensors in them (`language.layers.attention`), each kind of each layer is one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 from merge_dsl.text.source import Span
 
 SHORT = {"embed": "language.embed", "head": "language.head"}
 STACKS = ("vision", "language")
+KINDS = ("attention", "mlp", "norms")  # of tensors in a layer; `norms` is all that is neither
 TREE: dict[str, tuple[str, ...]] = {
     "vision": ("vision.embed", "vision.layers", "vision.norm"),
     "vision.embed": ("vision.embed",),
@@ -23,6 +25,7 @@ TREE: dict[str, tuple[str, ...]] = {
     "language.norm": ("language.norm",),
     "language.head": ("language.norm", "language.head"),  # the final norm goes with the head
 }
+TREE |= {f"{stack}.layers.{kind}": (f"{stack}.layers",) for stack in STACKS for kind in KINDS}
 ORDER = (
     "vision.embed",
     "vision.layers",
@@ -33,6 +36,7 @@ ORDER = (
     "language.norm",
     "language.head",
 )
+RANK = {leaf: number for number, leaf in enumerate(ORDER)}
 IMPLIED = {  # leaves that a part brings along, and yields to a line that names them
     "vision": ("vision.embed", "vision.norm"),
     "language.head": ("language.norm",),
@@ -49,6 +53,19 @@ class PartRef(NamedTuple):
     span: Span
     slice_spans: tuple[Span, ...] = ()
 
+    @property
+    def kind(self) -> str:
+        """Which tensors of its layers, where it does not stand for all of them."""
+        last = self.text.rpartition(".")[2]
+        return last if last in KINDS else ""
+
+    @property
+    def is_relative(self) -> bool:
+        """`layers` and `layers.mlp` of an `at`: of whichever stack is blended."""
+        return self.text == "layers" or (
+            self.text.startswith("layers.") and self.text.count(".") == 1 and bool(self.kind)
+        )
+
 
 def canonical(text: str) -> str | None:
     """`embed` -> `language.embed`; None for what is no part."""
@@ -61,8 +78,8 @@ def leaves(part: PartRef) -> tuple[str, ...]:
     return TREE[part.name] if part.name else ()
 
 
-def units_of(part: PartRef, counts: Counts) -> tuple[str, ...]:
-    """Every unit of a part. A stack of unknown height has none."""
+def units_of(part: PartRef, counts: Counts, split: Container[str] = ()) -> tuple[str, ...]:
+    """Every unit of a part. A stack of unknown height has none; those in `split` are cut by kind."""
     found: list[str] = []
     for leaf in leaves(part):
         stack, _, kind = leaf.partition(".")
@@ -71,7 +88,10 @@ def units_of(part: PartRef, counts: Counts) -> tuple[str, ...]:
             continue
         height = counts.get(stack, 0)
         numbers = range(height) if part.slices is None else _numbers(part.slices, height)
-        found += [f"{leaf}.{number}" for number in numbers]
+        kinds = [f".{part.kind}"] if part.kind else [f".{k}" for k in KINDS]
+        for number in numbers:
+            layer = f"{leaf}.{number}"
+            found += [layer + kind for kind in kinds] if stack in split else [layer]
     return tuple(found)
 
 
@@ -86,9 +106,15 @@ def is_implied(part: PartRef, unit: str) -> bool:
 
 
 def layer_of(unit: str) -> tuple[str, int] | None:
-    """`language.layers.3` -> ("language", 3); None for a unit that is no layer."""
+    """`language.layers.3` -> ("language", 3), whatever its kind; None for a unit that is no layer."""
     stack, _, rest = unit.partition(".layers.")
-    return (stack, int(rest)) if rest else None
+    return (stack, int(rest.partition(".")[0])) if rest else None
+
+
+def kind_of(unit: str) -> str:
+    """`language.layers.3.mlp` -> `mlp`; "" for a unit that is not cut by kind."""
+    last = unit.rpartition(".")[2]
+    return last if last in KINDS else ""
 
 
 def leaf_of(unit: str) -> str:
@@ -99,12 +125,15 @@ def leaf_of(unit: str) -> str:
 
 def in_order(units: set[str]) -> tuple[str, ...]:
     """Units in the canonical order."""
+    return tuple(sorted(units, key=_place))
 
-    def place(unit: str) -> tuple[int, int]:
-        layer = layer_of(unit)
-        return ORDER.index(leaf_of(unit)), layer[1] if layer else 0
 
-    return tuple(sorted(units, key=place))
+def _place(unit: str) -> tuple[int, int, str]:
+    stack, _, rest = unit.partition(".layers.")
+    if not rest:
+        return RANK[unit], 0, ""
+    number, _, kind = rest.partition(".")  # kinds in the order of the alphabet, that of `KINDS`
+    return RANK[f"{stack}.layers"], int(number), kind
 
 
 def part_of(unit: str) -> str:
@@ -119,9 +148,12 @@ def part_of(unit: str) -> str:
 def selected(part: PartRef, units: Sequence[str], counts: Counts) -> set[str]:
     """The units that an `at` clause picks; `layers` there is any layer of the blend."""
     if part.name is not None:
-        return set(units_of(part, counts)) & set(units)
+        split = {unit.partition(".")[0] for unit in units if kind_of(unit)}
+        return set(units_of(part, counts, split)) & set(units)
     layers = {unit: layer_of(unit) for unit in units}
     chosen = {unit for unit, layer in layers.items() if layer is not None}
+    if part.kind:
+        chosen = {unit for unit in chosen if kind_of(unit) == part.kind}
     if part.slices is None:
         return chosen
     heights = max((layer[1] for layer in layers.values() if layer), default=-1) + 1

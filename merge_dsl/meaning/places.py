@@ -10,11 +10,13 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from merge_dsl.meaning.clip import tag_of
 from merge_dsl.space.candidate import Place
 from merge_dsl.text.words import nearest, quoted
 
 Kind = Literal["model", "data"]
 SCHEMES = ("hf", "file", "zoo", "open_clip")
+GGUF = ".gguf"  # the one kind of model that is a file
 HUB_NAME = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
 
 
@@ -45,7 +47,9 @@ def locate(
         return _zoo(rest, kind)
     place = Place(scheme, rest, revision)
     if scheme == "open_clip":
-        return Located(place, None)
+        tag = tag_of(rest)
+        home = tag.repository if tag is not None else None
+        return Located(place, hub_folder(home, "model", revision) if home else None)
     return _bad_hub_name(place) or Located(place, hub_folder(rest, kind, revision))
 
 
@@ -115,6 +119,8 @@ def _file(rest: str, kind: Kind, folder: Path) -> Located:
     except (OSError, ValueError):
         there = a_file = False
     if there:
+        return Located(place, path)
+    if kind == "model" and a_file and path.suffix == GGUF:
         return Located(place, path)
     if kind == "model" and a_file:
         return Located(place, None, f"{path} is a file; a model is a folder", "name its folder")

@@ -33,6 +33,8 @@ class Prints:
 
     def model(self, folder: Path) -> dict[str, str]:
         """File name -> fingerprint, of the weights and of what says how to read them."""
+        if folder.is_file():  # a GGUF file is a whole model
+            return {folder.name: self.file(folder)}
         try:
             files = [p for p in folder.iterdir() if p.suffix in WEIGHTS + BESIDE and p.is_file()]
         except OSError as error:

@@ -55,6 +55,7 @@ class Model(NamedTuple):
     trained_on: tuple[str, ...] = ()
     licence: str | None = None
     difference: bool = False  # what is added to a model, not a model
+    runs_code: bool = False  # this recipe allows the code in its folder to be run
     problem: tuple[str, str, str | None] | None = None  # code, message, help
     imported: bool = False
 
@@ -293,6 +294,8 @@ class Recipe(NamedTuple):
     lets: dict[str, Let]
     merges: dict[str, Merge]
     routes: dict[str, Route]
+    stages: dict[str, Model]  # merges and routes that are taken from
+    parents: dict[str, frozenset[str]]  # the models behind each merge and route
     searches: tuple[Search, ...] = ()
     reports: tuple[Report, ...] = ()
     writes: tuple[Write, ...] = ()
@@ -301,6 +304,10 @@ class Recipe(NamedTuple):
     references: tuple[Reference, ...] = ()
     written: tuple[Written, ...] = ()
     route_settings: tuple[Setting, ...] = ()
+
+    def source(self, name: str) -> Model | None:
+        """What parts can be taken from: a model, or what an earlier merge or route makes."""
+        return self.models.get(name) or self.stages.get(name)
 
     def search_of(self, target: str) -> Search | None:
         """The search of a target, or None."""

@@ -78,7 +78,8 @@ def _files(path: Path) -> list[Path]:
     try:
         if path.is_file():
             return [path]
-        return sorted(p for p in path.rglob("*") if p.suffix in (".jsonl", ".csv", ".parquet"))
+        kinds = (".jsonl", ".csv", ".parquet")
+        return sorted(p for p in path.rglob("*") if p.suffix in kinds and p.is_file())
     except OSError as error:
         raise RowsError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from merge_dsl.rules import (
     benchmarks,
+    blends,
     cost,
     data,
     della,
@@ -51,6 +52,7 @@ FIRST: tuple[Rule, ...] = (
     kinds.settings,
     kinds.metric_settings,
     kinds.parts_of_origins,
+    kinds.parts_of_roads,
     space.ranges,
     models.shapes,
     models.layers,
@@ -95,6 +97,7 @@ FIRST: tuple[Rule, ...] = (
     towers.widths,
     towers.against_host,
     towers.activations,
+    blends.words,
     towers.without_projector,
     rows.few,
     rows.shared,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from merge_dsl.meaning.recipe import Data
+from merge_dsl.meaning.stages import sources_in
 from merge_dsl.rules.checked import Checked
 from merge_dsl.text.diagnostics import Diagnostic, finding
 
@@ -44,10 +45,11 @@ def reported(checked: Checked) -> Iterator[Diagnostic]:
     """D706: without a report the only score is the one that was fitted."""
     targets = {report.target for report in checked.recipe.reports}
     for search in checked.recipe.searches:
+        made = (*checked.recipe.merges, *checked.recipe.routes)
         later = any(
             origin.model == search.target
-            for route in checked.recipe.routes.values()
-            for origin in route.origins
+            for target in made
+            for origin in sources_in(checked.recipe, target)
         )
         if search.target not in targets and not later:
             message = "`search` without `report`: the score will be the one that was fitted"

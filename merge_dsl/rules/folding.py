@@ -12,7 +12,6 @@ from merge_dsl.meaning.recipe import OriginRef, Recipe, Route
 from merge_dsl.meaning.values import Expr
 from merge_dsl.rules.checked import Checked
 from merge_dsl.rules.numbers import interval
-from merge_dsl.rules.vision import host_of
 from merge_dsl.space.lengths import lengths_of
 from merge_dsl.space.resolve import SpaceError
 from merge_dsl.space.road import every_hop, layers_of, stack_of
@@ -41,8 +40,8 @@ def exportable(checked: Checked) -> Iterator[Diagnostic]:
                     continue
                 other, expected = first.setdefault(field, (origin.model, value))
                 if value != expected:
-                    message = f"{spoken.format(expected)} (`{other}`) against "
-                    message += f"{spoken.format(value).split()[-1]} (`{origin.model}`) on one road"
+                    one, another = _said(field, spoken, expected), _said(field, spoken, value)
+                    message = f"{one} (`{other}`) against {another} (`{origin.model}`) on one road"
                     help = "this walk runs here, but no stock checkpoint can hold it"
                     yield finding("R605", origin.span, message, help)
                     break
@@ -51,11 +50,13 @@ def exportable(checked: Checked) -> Iterator[Diagnostic]:
             break
 
 
+def _said(field: str, spoken: str, value: float) -> str:
+    return "no sliding window" if (field, value) == ("sliding_window", 0) else spoken.format(value)
+
+
 def facts_of_walked(recipe: Recipe, name: str) -> Facts | None:
-    """Facts of a model, or of the model whose config a merge's result has."""
-    if name in recipe.merges:
-        name = host_of(recipe.merges[name]) or ""
-    model = recipe.models.get(name)
+    """Facts of a model, or of what a merge makes."""
+    model = recipe.source(name)
     return model.facts if model else None
 
 
@@ -111,11 +112,12 @@ def cross_attention(checked: Checked) -> Iterator[Diagnostic]:
             facts = facts_of_walked(checked.recipe, origin.model)
             if facts is None or not facts.cross_layers:
                 continue
-            moved = [n for n, at in place if n in facts.cross_layers and at != n]
+            behind = {n - before for before, n in enumerate(facts.cross_layers)}
+            moved = [n for n, at in place if n in behind and at != n]
             if moved:
-                message = f"layer {moved[0]} of `{origin.model}` looks at the picture"
-                help = "such a layer must keep its place: walk the layers before it once, in order"
-                yield finding("V507", span, f"{message}, and is moved", help)
+                message = f"layer {moved[0]} of `{origin.model}` stands behind one that looks at "
+                help = "such a layer keeps its place: walk the layers before it once, in order"
+                yield finding("V507", span, f"{message}the picture, and is moved", help)
                 break
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from merge_dsl.meaning import engines
-from merge_dsl.meaning.methods import METHODS, Setting
+from merge_dsl.meaning.methods import BLEND, METHODS, Setting
 from merge_dsl.meaning.metrics import METRICS
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Per
@@ -121,6 +121,8 @@ def blend_values(checked: Checked) -> Iterator[Diagnostic]:
             for m in line.methods
             if m.name in METHODS and assignment.name in METHODS[m.name].settings
         ]
+        if assignment.name in BLEND:
+            continue  # `blends.words` judges it
         yield from _clauses(assignment.per, assignment.value)
         yield from _strange(assignment.value)
         if known:
@@ -366,7 +368,11 @@ def parts_of_origins(checked: Checked) -> Iterator[Diagnostic]:
             for origin in origins:
                 if origin.part is None or origin.part.name is None:
                     continue
-                if origin.part.slices is not None:
+                if origin.part.kind:
+                    message = "the kind of tensors is named on the left of the line"
+                    help = f"write `{origin.part.name} by …`, and `{origin.model}` alone here"
+                    yield finding("K207", origin.span, message, help)
+                elif origin.part.slices is not None:
                     message = "layers are named on the left of the line, not at the model"
                     help = "write `language.layers[0..7] by …`; layer 3 comes from layer 3"
                     yield finding("K207", origin.span, message, help)
@@ -375,3 +381,20 @@ def parts_of_origins(checked: Checked) -> Iterator[Diagnostic]:
                     message = f"`{origin.model}.{origin.part.text}` does not hold {missing}"
                     help = f"write `{origin.model}` alone: the parts are named on the left"
                     yield finding("K207", origin.span, message, help)
+
+
+STACK = ("language", "vision", "language.layers", "vision.layers")  # what a road can walk
+
+
+def parts_of_roads(checked: Checked) -> Iterator[Diagnostic]:
+    """K207: a road walks whole layers, not other parts and not the tensors of one kind."""
+    for route in checked.recipe.routes.values():
+        for origin in route.origins:
+            part = origin.part
+            if part is None or part.name is None or part.name in STACK:
+                continue
+            if origin in route.begins or origin in route.ends:
+                continue
+            what = f"only the {part.kind} of each layer" if part.kind else "no layers"
+            message = f"a road walks whole layers; `{origin.model}.{part.text}` is {what}"
+            yield finding("K207", origin.span, message, f"write `{origin.model}.layers[…]`")

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator
 
 from merge_dsl.meaning import engines
-from merge_dsl.meaning.methods import METHODS
+from merge_dsl.meaning.methods import ABOUT, BLEND, METHODS
 from merge_dsl.meaning.metrics import METRICS
-from merge_dsl.meaning.parts import SHORT, TREE, PartRef
+from merge_dsl.meaning.parts import SHORT, TREE, PartRef, leaves
 from merge_dsl.meaning.recipe import (
     Assignment,
     BlendLine,
@@ -13,10 +13,10 @@ from merge_dsl.meaning.recipe import (
     OriginRef,
     Reference,
 )
-from merge_dsl.meaning.values import Curve, Draw, Expr, Operation, Word
+from merge_dsl.meaning.values import Curve, Draw, Expr, Operation, Series, Word, references
 from merge_dsl.rules.checked import Checked, assignments, blends
 from merge_dsl.space.layout import origins_of
-from merge_dsl.space.resolve import spoken
+from merge_dsl.space.resolve import lets_of, spoken
 from merge_dsl.text.diagnostics import Diagnostic, Fix, Severity, finding
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import nearest, quoted
@@ -29,7 +29,7 @@ NOUNS = {
     "walked": "model or merge",
     "import": "import",
 }
-FITS = {"walked": ("model", "target"), "let": ("let",)}
+FITS = {"model": ("model", "target"), "walked": ("model", "target"), "let": ("let",)}
 OWNERS = {
     "model": engines.MODEL,
     "data": engines.DATA,
@@ -105,9 +105,12 @@ def unknown_parts(checked: Checked) -> Iterator[Diagnostic]:
                 yield from _part(part)
             for origin in origins_of(line):
                 yield from _origin_part(origin)
+    for route in checked.recipe.routes.values():
+        for origin in route.origins:
+            yield from _origin_part(origin)
     for _, assignment in assignments(checked.recipe):
         for part in assignment.at or ():
-            if part.text != "layers":
+            if not part.is_relative:
                 yield from _part(part)
 
 
@@ -119,10 +122,10 @@ def _origin_part(origin: OriginRef) -> Iterator[Diagnostic]:
 def _part(part: PartRef) -> Iterator[Diagnostic]:
     if part.name is None:
         span = Span(part.span.start, part.span.start + len(part.text))
-        if part.text == "layers":
-            message = "`layers` of what? there are vision.layers and language.layers"
-            fix = Fix(span, "language.layers", safe=False)
-            yield finding("N101", span, message, "write `language.layers`", fix)
+        if part.is_relative:
+            message = f"`{part.text}` of what? there are vision.layers and language.layers"
+            fix = Fix(span, f"language.{part.text}", safe=False)
+            yield finding("N101", span, message, f"write `language.{part.text}`", fix)
         else:
             yield _no_such(f"there is no part `{part.text}`", part.text, span, PARTS)
 
@@ -130,19 +133,14 @@ def _part(part: PartRef) -> Iterator[Diagnostic]:
 def loose_words(checked: Checked) -> Iterator[Diagnostic]:
     """N101: a bare name where a number is needed is a `let` that does not exist."""
     lets = checked.recipe.lets
-
-    def words(value: Expr) -> Iterator[Word]:
-        if isinstance(value, Word):
-            yield value
-        elif isinstance(value, Operation):
-            yield from words(value.left)
-            yield from words(value.right)
-        elif isinstance(value, Curve):
-            for point in value.points:
-                yield from words(point)
-
+    asked = _asked(checked)
+    for let in lets.values():
+        # `let mode = plain` is an option where a `when` asks for it, as a frozen choice is.
+        option = isinstance(let.value, Word) and let.name in asked
+        for word in () if option else _words(let.value):
+            yield _no_such(f"there is no `let` `{word.text}`", word.text, word.span, list(lets))
     for line, assignment in assignments(checked.recipe):
-        for word in words(assignment.value) if not _takes_words(line, assignment) else ():
+        for word in _words(assignment.value) if not _takes_words(line, assignment) else ():
             yield _no_such(f"there is no `let` `{word.text}`", word.text, word.span, list(lets))
         for when in assignment.when:
             if when.name == "method" or when.name not in lets:
@@ -150,14 +148,43 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
             value = lets[when.name].value
             if isinstance(value, Draw) and value.options:
                 options = [spoken(option) for option in value.options]
-                for option in when.options:
-                    if option not in options:
-                        message = f"`{when.name}` is never `{option}`"
-                        yield _no_such(message, option, when.span, options)
+                for asked_for in when.options:
+                    if asked_for not in options:
+                        message = f"`{when.name}` is never `{asked_for}`"
+                        yield _no_such(message, asked_for, when.span, options)
+
+
+def _words(value: Expr) -> Iterator[Word]:
+    """The bare names in a value."""
+    if isinstance(value, Word):
+        yield value
+    elif isinstance(value, Operation):
+        yield from _words(value.left)
+        yield from _words(value.right)
+    elif isinstance(value, Series | Curve):
+        for item in value.items if isinstance(value, Series) else value.points:
+            yield from _words(item)
+
+
+def _asked(checked: Checked) -> set[str]:
+    """The `let`s that may be a word, and those that they are made from.
+
+    A `when` asks for an option, and some settings of methods are words.
+    """
+    lets = checked.recipe.lets
+    named: set[str] = set()
+    for line, assignment in assignments(checked.recipe):
+        named |= {when.name for when in assignment.when}
+        if _takes_words(line, assignment):
+            named |= {ref.name for ref in references(assignment.value)}
+    found = {name for name in named if name in lets}
+    return found | {let.name for name in found for let in lets_of(checked.recipe, lets[name].value)}
 
 
 def _takes_words(line: BlendLine, assignment: Assignment) -> bool:
     """Whether a bare name may be what a setting is; `kinds` says which it can be."""
+    if assignment.name in BLEND:
+        return True
     known = [METHODS[m.name].settings for m in line.methods if m.name in METHODS]
     found = [table[assignment.name] for table in known if assignment.name in table]
     return any(setting.kind == "word" for setting in found)
@@ -244,6 +271,7 @@ def blend_settings(checked: Checked) -> Iterator[Diagnostic]:
         if len(known) != len(line.methods):
             continue  # a method that does not exist, or not yet, has no signature
         names = {name: None for method in known for name in method.settings}
+        names |= dict.fromkeys(_of_blend(line))
         title = line.methods[0].name if len(line.methods) == 1 else "this choice"
         for assignment in _settings_of(line):
             if assignment.name not in names:
@@ -258,6 +286,12 @@ def blend_settings(checked: Checked) -> Iterator[Diagnostic]:
             elif not any(method.random for method in known):
                 message = f"`{title}` draws nothing at random; it has no seed"
                 yield finding("N104", here, message, "remove the seed")
+
+
+def _of_blend(line: BlendLine) -> list[str]:
+    """The settings that a blend may have whatever its method, for the parts that it makes."""
+    named = {leaf for part in line.parts for leaf in leaves(part)}
+    return [name for name in BLEND if named & set(ABOUT[name])]
 
 
 def _settings_of(line: BlendLine) -> Iterator[Assignment]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning import engines
 from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Recipe, Route, Search
+from merge_dsl.rules.blends import word_of
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.layout import origins_of
 from merge_dsl.space.road import speaks
@@ -35,6 +36,11 @@ def not_yet(recipe: Recipe, target: str) -> list[Diagnostic]:
         found += _search(search, target in recipe.routes)
     for search in searches[1:]:
         found.append(_later(search.target_span, f"a second search of `{target}`"))
+    for search in recipe.searches[1:]:
+        if search.target != recipe.searches[0].target:
+            found.append(
+                _later(search.target_span, f"a search after `search {recipe.searches[0].target}`")
+            )
     for report in recipe.reports:
         if report.target == target:
             for term in report.terms:
@@ -55,23 +61,22 @@ def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
         for origin in origins_of(line):
             yield from _origin(recipe, origin)
         if isinstance(line, BlendLine):
-            if len(line.methods) > 1:
-                yield _later(line.method_span, "a choice of methods")
+            for assignment in line.shared:
+                if assignment.name == "vocabulary" and word_of(line, "vocabulary") == "whole":
+                    yield _later(assignment.span, "`vocabulary = whole`")
             for method in line.methods:
                 if method.name in engines.PLANNED_METHODS:
                     yield _later(method.span, f"the method `{method.name}`")
 
 
 def _origin(recipe: Recipe, origin: OriginRef) -> Iterator[Diagnostic]:
-    """A model of a kind that is not taken yet, or of which nothing is known."""
+    """What is made here and taken on, or a model of which nothing is known."""
+    if origin.model in recipe.stages:
+        yield _later(origin.span, f"taking from `{origin.model}`, which is made here,")
     model = recipe.models.get(origin.model)
-    if model is not None and model.place.scheme == "open_clip":
-        yield _later(model.address_span, "an open_clip tower")
-    elif model is not None and model.difference:
-        yield _later(model.address_span, "a difference")
-    elif model is not None and model.facts is None and model.problem is None:
+    if model is not None and model.facts is None and model.problem is None:
         message = f"nothing is known of `{model.place}`: it is not downloaded"
-        help = "download it, or name a folder with `file:`"
+        help = "give --download, or name a folder with `file:`"
         yield finding("M410", model.address_span, message, help, severity=Severity.ERROR)
 
 
@@ -81,9 +86,10 @@ def _route(recipe: Recipe, route: Route) -> Iterator[Diagnostic]:
         if origin.model in told:
             continue
         told.add(origin.model)
-        if origin.model in recipe.merges or origin.model in recipe.routes:
-            yield _later(origin.span, "a road through the result of a merge")
-        elif origin.model in recipe.models and not speaks(recipe, origin.model):
+        model = recipe.models.get(origin.model)
+        if model is not None and model.difference:
+            yield _later(origin.span, "a road through a difference")
+        elif model is not None and not speaks(recipe, origin.model):
             yield _later(origin.span, "a road through a tower alone")
         else:
             yield from _origin(recipe, origin)

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from merge_dsl.meaning.metrics import METRICS
-from merge_dsl.meaning.recipe import BlendLine, Recipe
+from merge_dsl.meaning.recipe import BlendLine, Merge, Recipe, Route
+from merge_dsl.meaning.stages import sources_in
 from merge_dsl.meaning.values import Expr, draws
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.resolve import SpaceError, assignments_of, lets_of
@@ -72,17 +73,18 @@ def _in_words(number: int) -> str:
 
 
 def holes_left(checked: Checked) -> Iterator[Diagnostic]:
-    """X312: a road through a merge whose holes no earlier search has filled."""
+    """X312: something made from a merge whose holes no earlier search has filled."""
     recipe = checked.recipe
-    for route in recipe.routes.values():
+    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
+    for target in made:
         told: set[str] = set()
-        for origin in route.origins:
+        for origin in sources_in(recipe, target.name):
             merge = recipe.merges.get(origin.model)
             if merge is None or origin.model in told:
                 continue
             told.add(origin.model)
-            walked = [s.span.start for s in recipe.searches if s.target == route.name]
-            before = min(walked, default=route.span.end)
+            own = [s.span.start for s in recipe.searches if s.target == target.name]
+            before = min(own, default=target.span.end)
             searches = [s for s in recipe.searches if s.target == merge.name]
             if any(search.span.start < before for search in searches):
                 continue
@@ -92,7 +94,9 @@ def holes_left(checked: Checked) -> Iterator[Diagnostic]:
                 continue
             if size:
                 message = f"`{merge.name}` has {counted(size, 'hole')} that no earlier search fills"
-                help = f"put `search {merge.name} {{ … }}` before `search {route.name}`"
+                help = f"put `search {merge.name} {{ … }}` before `search {target.name}`"
+                if not own:
+                    help = f"put `search {merge.name} {{ … }}` before `{target.name}`"
                 yield finding("X312", origin.span, message, help)
 
 

@@ -2,32 +2,33 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from merge_dsl.meaning.depth import Depth
+from merge_dsl.meaning.files import TOKENIZER, bytes_of
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model
+from merge_dsl.meaning.stages import host_of
 from merge_dsl.rules.checked import Checked
-from merge_dsl.rules.vision import host_of
 from merge_dsl.space.layout import origins_of
 from merge_dsl.text.diagnostics import Diagnostic, finding
 
 TOKENS = (b'"<image>"', b'"<|image_pad|>"', b'"<image_soft_token>"', b'"<IMG_CONTEXT>"', b'"[IMG]"')
 FILES = ("tokenizer.json", "added_tokens.json", "tokenizer_config.json")
-LARGEST = 100_000_000  # bytes of a tokenizer that are looked at
 
 
 def image_tokens(checked: Checked) -> Iterator[Diagnostic]:
     """V502: the embedding has a row for the token that stands for a picture."""
     for merge in checked.recipe.merges.values():
-        host = checked.recipe.models.get(_projector(merge) or "")
+        host = checked.recipe.source(_projector(merge) or "")
         if host is None or host.facts is None or not host.facts.sees:
             continue
         for line in merge.lines:
             if not isinstance(line, KeepLine) or line.origin.model == host.name:
                 continue
             named = [p for p in line.parts if "language.embed" in leaves(p)]
-            model = checked.recipe.models.get(line.origin.model)
+            model = checked.recipe.source(line.origin.model)
             if named and model is not None and _lacks(host, model):
                 message = (
                     f"`{named[0].text}` comes from `{model.name}`, which has no `<image>` token"
@@ -63,7 +64,7 @@ def _image_words(model: Model) -> set[bytes] | None:
 
 def _bytes(path: Path) -> bytes | None:
     try:
-        return path.read_bytes() if path.stat().st_size <= LARGEST else None
+        return bytes_of(path, TOKENIZER)
     except OSError:
         return None
 
@@ -74,6 +75,8 @@ def outside(checked: Checked) -> Iterator[Diagnostic]:
         facts = model.facts
         if facts is None or facts.image_token is None or facts.vocab is None or model.imported:
             continue
+        if facts.cross_layers:
+            continue  # mllama: its embedding has eight rows behind what its config calls vocabulary
         if facts.image_token >= facts.vocab:
             message = f"the image token of `{model.name}` is {facts.image_token}, and its last "
             message += f"token is {facts.vocab - 1}"
@@ -85,6 +88,7 @@ def templates(checked: Checked) -> Iterator[Diagnostic]:
     """V505: models that are blended were taught to be asked in different forms."""
     if checked.depth is Depth.TEXT:
         return
+    template_of_model = cache(template_of)  # one model may be taken many times
     for merge in checked.recipe.merges.values():
         host = host_of(merge)
         if host is None:
@@ -97,7 +101,7 @@ def templates(checked: Checked) -> Iterator[Diagnostic]:
                 continue
             for take in (origin for origin in origins_of(line) if origin != line.base):
                 model = checked.recipe.models.get(take.model)
-                template = template_of(model) if model else None
+                template = template_of_model(model) if model else None
                 if template is None:
                     continue
                 if found and template not in found:

@@ -7,13 +7,15 @@ from pathlib import Path
 from merge_dsl.meaning.clip import problem_of
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
+from merge_dsl.meaning.files import bytes_of
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, OriginRef
+from merge_dsl.meaning.stages import host_of
 from merge_dsl.rules.checked import Checked
-from merge_dsl.rules.vision import host_of
 from merge_dsl.space.layout import origins_of
-from merge_dsl.text.diagnostics import Diagnostic, finding
+from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
 
+CLIP_MEAN, CLIP_STD = (0.4815, 0.4578, 0.4082), (0.2686, 0.2613, 0.2758)  # open_clip's own
 PIXELS = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -60,30 +62,32 @@ def _reads(facts: Facts) -> int | None:
 def against_host(checked: Checked) -> Iterator[Diagnostic]:
     """V504, V508, V509, V510: towers that are mixed see pictures of one kind in one way."""
     for merge in checked.recipe.merges.values():
+        lines = {
+            origin.span.start: line
+            for line in merge.lines
+            if _names(line, "vision.embed")
+            for origin in origins_of(line)
+        }
         towers = _origins(checked, merge, "vision.layers")
         host = host_of(merge)
-        own = checked.recipe.models.get(host) if host else None
+        own = checked.recipe.source(host) if host else None
         if own is not None and own.facts is not None and own.facts.sees:
             towers.insert(0, (OriginRef(own.name, None, True, own.span), own.facts))
         for origin, facts in towers[1:]:
             if origin.model != towers[0][0].model:
-                yield from _pair(checked, towers[0], (origin, facts))
+                line = lines.get(origin.span.start)
+                yield from _pair(checked, towers[0], (origin, facts), line)
 
 
 Known = tuple[OriginRef, Facts]
 
 
-def _pair(checked: Checked, first: Known, second: Known) -> Iterator[Diagnostic]:
+def _pair(
+    checked: Checked, first: Known, second: Known, line: KeepLine | BlendLine | None
+) -> Iterator[Diagnostic]:
+    """`line` is the one that takes the second's embedding, where its positions are."""
     (one, facts), (origin, other) = first, second
-    for field, what, help in (
-        ("patch_size", "patch size", "the same picture is cut into other patches"),
-        ("image_size", "image size", "the patch grids differ; positions must be resized"),
-    ):
-        left, right = getattr(facts, field), getattr(other, field)
-        if None not in (left, right) and left != right:
-            message = f"{what} {left} (`{one.model}`) against {right} (`{origin.model}`)"
-            yield finding("V504", origin.span, message, help)
-            break
+    yield from _grids(first, second, line)
     if facts.layer_scale is False and other.layer_scale:
         message = (
             f"`{origin.model}` scales what its layers add; `{one.model}` has no place for that"
@@ -92,12 +96,33 @@ def _pair(checked: Checked, first: Known, second: Known) -> Iterator[Diagnostic]
     if facts.vision_act and other.vision_act and facts.vision_act != other.vision_act:
         message = f"{facts.vision_act} (`{one.model}`) against {other.vision_act} "
         help = "weights tuned for one activation mean something else under the other"
-        yield finding("V509", origin.span, f"{message}(`{origin.model}`)", help)
+        quick = "quick_gelu" in (facts.vision_act, other.vision_act)
+        level = Severity.ERROR if quick else None  # the two kinds of GELU differ by 1e-4
+        yield finding("V509", origin.span, f"{message}(`{origin.model}`)", help, severity=level)
     left, right = _pixels(checked, one.model), _pixels(checked, origin.model)
-    if left and right and left != right:
+    if line is not None and left and right and left != right:
         message = f"`{one.model}` and `{origin.model}` normalise pictures differently"
-        help = f"mean and deviation {_shown(left)} against {_shown(right)}; they can be folded "
-        yield finding("V510", origin.span, message, f"{help}into the patch embedding")
+        help = f"mean and deviation {_shown(left)} against {_shown(right)}; they are folded into "
+        yield finding("V510", origin.span, message, f"{help}the patch embedding of the second")
+
+
+def _grids(first: Known, second: Known, line: KeepLine | BlendLine | None) -> Iterator[Diagnostic]:
+    (one, facts), (origin, other) = first, second
+    for field, what in (("patch_size", "patch size"), ("image_size", "image size")):
+        left, right = getattr(facts, field), getattr(other, field)
+        if None in (left, right) or left == right:
+            continue
+        message = f"{what} {left} (`{one.model}`) against {right} (`{origin.model}`)"
+        if line is None:  # its layers read the embedding of another
+            help = "the same picture is cut into other patches"
+            yield finding("V504", origin.span, message, help)
+        elif field == "patch_size":
+            help = f"keep `vision.embed` from `{one.model}`, which cuts other patches"
+            yield finding("V504", origin.span, message, help, severity=Severity.ERROR)
+        elif not isinstance(line, BlendLine) or not any(a.name == "resize" for a in line.shared):
+            help = "write `resize = bicubic` in a blend: positions are of one grid"
+            yield finding("V504", origin.span, message, help, severity=Severity.ERROR)
+        return
 
 
 def activations(checked: Checked) -> Iterator[Diagnostic]:
@@ -118,6 +143,10 @@ def activations(checked: Checked) -> Iterator[Diagnostic]:
 def _pixels(checked: Checked, name: str) -> tuple[tuple[float, ...], ...] | None:
     """Mean and deviation by which a model's pictures are normalised; None where nobody says."""
     model = checked.recipe.models.get(name)
+    clip = _read(model.folder / "open_clip_config.json") if model and model.folder else {}
+    cfg = clip.get("preprocess_cfg")
+    if isinstance(cfg, dict):
+        return _numbers(cfg.get("mean")) or CLIP_MEAN, _numbers(cfg.get("std")) or CLIP_STD
     for file in PIXELS if model and model.folder else ():
         found = _read(Path(model.folder, file)) if model and model.folder else {}
         inner = found.get("image_processor")
@@ -136,7 +165,7 @@ def _numbers(value: object) -> tuple[float, ...]:
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(bytes_of(path).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -164,7 +193,7 @@ def _projector(checked: Checked, merge: Merge) -> tuple[str | None, Facts | None
     """The model that a projector is kept from."""
     for line in reversed(merge.lines):
         if isinstance(line, KeepLine) and _names(line, "projector"):
-            model = checked.recipe.models.get(line.origin.model)
+            model = checked.recipe.source(line.origin.model)
             return line.origin.model, model.facts if model else None
     return None, None
 
@@ -179,5 +208,5 @@ def _origins(checked: Checked, merge: Merge, leaf: str) -> list[Known]:
 
 
 def _facts(checked: Checked, origins: tuple[OriginRef, ...]) -> list[Known]:
-    models = checked.recipe.models
-    return [(o, f) for o in origins if o.model in models and (f := models[o.model].facts)]
+    found = [(o, checked.recipe.source(o.model)) for o in origins]
+    return [(o, model.facts) for o, model in found if model is not None and model.facts]

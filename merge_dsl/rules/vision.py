@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from merge_dsl.meaning.facts import Facts
-from merge_dsl.meaning.parts import ORDER, leaf_of, leaves
-from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge
+from merge_dsl.meaning.parts import KINDS, ORDER, kind_of, layer_of, leaf_of, leaves
+from merge_dsl.meaning.recipe import Merge
+from merge_dsl.meaning.stages import host_of
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.layout import Layout, layout_of
 from merge_dsl.text.diagnostics import Diagnostic, finding
@@ -50,26 +51,9 @@ def required(checked: Checked, merge: Merge) -> tuple[str, ...]:
     return tuple(leaf for leaf in ORDER if leaf in wanted)
 
 
-def host_of(merge: Merge) -> str | None:
-    """The model whose config and processor the result has: the projector's, else the embedding's."""
-    for leaf in ("projector", "language.embed", "vision.embed"):
-        for line in reversed(merge.lines):
-            if any(leaf in leaves(part) for part in line.parts):
-                return _first_model(line)
-    return _first_model(merge.lines[0]) if merge.lines else None
-
-
-def _first_model(line: KeepLine | BlendLine) -> str | None:
-    if isinstance(line, KeepLine):
-        return line.origin.model
-    if line.base is not None:
-        return line.base.model
-    return line.takes[0].origin.model if line.takes else None
-
-
 def _host_facts(checked: Checked, merge: Merge) -> Facts | None:
     host = host_of(merge)
-    model = checked.recipe.models.get(host) if host else None
+    model = checked.recipe.source(host) if host else None
     return model.facts if model else None
 
 
@@ -87,10 +71,16 @@ def _holes_in_stacks(layout: Layout, missing: list[str]) -> list[str]:
     names = []
     for stack, height in layout.counts.items():
         leaf = f"{stack}.layers"
-        numbers = {int(u.rpartition(".")[2]) for u in layout.covered if leaf_of(u) == leaf}
-        left = sorted(set(range(height)) - numbers)
-        if numbers and left and leaf not in missing:
-            names.append(f"{leaf}[{', '.join(_runs(left))}]")
+        covered = [unit for unit in layout.covered if leaf_of(unit) == leaf]
+        if not covered or leaf in missing:
+            continue
+        kinds = KINDS if any(map(kind_of, covered)) else ("",)
+        for kind in kinds:
+            numbers = {n[1] for u in covered if kind_of(u) == kind and (n := layer_of(u))}
+            left = sorted(set(range(height)) - numbers)
+            name = f"{leaf}.{kind}" if kind else leaf
+            if left:
+                names.append(f"{name}[{', '.join(_runs(left))}]" if numbers else name)
     return names
 
 

@@ -6,7 +6,7 @@ child has; the other ingredients are *guests*, who share a weight evenly. Blends
 a share of the host are left out where some blend has no host, or nobody else.
 """
 
-from merge_dsl.meaning.methods import METHODS
+from merge_dsl.meaning.methods import BLEND, METHODS
 from merge_dsl.space.candidate import Blend, Candidate, Hop, Ingredient, Value, Walk
 from merge_dsl.space.road import Layer
 from merge_dsl.space.routes import RouteSpace
@@ -93,6 +93,7 @@ def _blend(blend: Blend, host: str, method: str, weights: tuple[float, float] | 
         for name, setting in signature.settings.items()
         if setting.scope == "shared" and setting.default is not None
     }
+    shared |= {name: blend.settings[name] for name in BLEND if name in blend.settings}
     return blend._replace(
         method=method,
         base=blend.base if signature.base != "refused" else None,

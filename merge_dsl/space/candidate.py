@@ -4,7 +4,8 @@ A merge fills to a `Candidate`, a route to a `Walk`.
 
 A blend is cut into units, the grain at which a value may differ: one layer ("language.layers.3",
 "vision.layers.0") or a part that has no layers ("projector", "language.embed", "language.norm",
-"language.head", "vision.embed", "vision.norm"). Every setting of a blend holds one value per unit.
+"language.head", "vision.embed", "vision.norm"). Where a recipe tells the kinds of tensors in a layer apart,
+each kind is a unit ("language.layers.3.attention", "….mlp", "….norms"). Every setting of a blend holds one value per unit.
 """
 
 from collections.abc import Mapping

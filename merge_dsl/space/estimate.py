@@ -16,6 +16,7 @@ from typing import NamedTuple
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.recipe import Recipe, Search
 from merge_dsl.meaning.requires import may_be
+from merge_dsl.meaning.stages import sources_in
 from merge_dsl.space.fill import models_of
 from merge_dsl.space.lengths import lengths_of
 from merge_dsl.space.resolve import SpaceError
@@ -37,13 +38,14 @@ class Estimate(NamedTuple):
 def estimate(recipe: Recipe, target: str, dimensions: int) -> Estimate:
     """The estimate of one merge."""
     search = recipe.search_of(target)
-    sizes = [_parameters(recipe, name) for name in models_of(recipe, target)]
+    # What an earlier merge makes is fixed by now: one model, whatever it was made from.
+    names = dict.fromkeys(origin.model for origin in sources_in(recipe, target))
+    sizes = [_parameters(recipe, name) for name in names]
     known = [size for size in sizes if size is not None]
     result = max(known, default=None) if len(known) == len(sizes) else None
     held = sum(known) + (result or 0)
     if target in recipe.routes:
-        merged = [o.model for o in recipe.routes[target].origins if o.model in recipe.merges]
-        held = sum(known) + ((result or 0) if merged else 0)
+        held = sum(known)
         result = _walked(recipe, target) if result is not None else None
     dtype = _dtype(recipe, target)
     return Estimate(
@@ -88,8 +90,8 @@ def generations_of(search: Search, dimensions: int) -> int | None:
 
 
 def _parameters(recipe: Recipe, name: str) -> int | None:
-    facts = recipe.models[name].facts
-    return facts.parameters if facts else None
+    model = recipe.source(name)
+    return model.facts.parameters if model is not None and model.facts else None
 
 
 def _walked(recipe: Recipe, target: str) -> int | None:
@@ -110,9 +112,8 @@ def _parameters_of_walk(recipe: Recipe, target: str, layers: int) -> int | None:
     route = recipe.routes[target]
     if not route.begins:
         return None
-    host = route.begins[-1].model
-    inner = [host] if host in recipe.models else models_of(recipe, host)
-    facts = next((f for name in inner if (f := recipe.models[name].facts) and f.parameters), None)
+    host = recipe.source(route.begins[-1].model)
+    facts = host.facts if host is not None else None
     layer = layer_parameters(facts) if facts else None
     if facts is None or layer is None or facts.layers is None:
         return None

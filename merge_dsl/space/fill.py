@@ -8,9 +8,9 @@ setting one value a unit, defaults written out, every unit in exactly one keep o
 from collections.abc import Sequence
 from typing import overload
 
-from merge_dsl.meaning.methods import METHODS, Setting
+from merge_dsl.meaning.methods import BLEND, METHODS, Setting
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, OriginRef, Recipe
-from merge_dsl.meaning.values import Draw
+from merge_dsl.meaning.values import Draw, Word
 from merge_dsl.space.candidate import (
     Blend,
     Candidate,
@@ -52,9 +52,8 @@ def fill(space: Space | RouteSpace, values: Sequence[Value], seed: int) -> Candi
             keeps.append(Keep(units, _origin(line.origin)))
         else:
             blends.append(_blend(space, values, seed, number, line))
-    models: dict[str, Place] = {
-        name: model.place for name, model in space.recipe.models.items() if name in used
-    }
+    sources = {**space.recipe.models, **space.recipe.stages}
+    models: dict[str, Place] = {name: sources[name].place for name in sources if name in used}
     return Candidate(frame.merge.name, models, tuple(keeps), tuple(blends))
 
 
@@ -139,9 +138,15 @@ def _blend(space: Space, values: Sequence[Value], seed: int, number: int, line: 
             Ingredient(_origin(take.origin), settings(owner, "ingredient"))
             for owner, take in enumerate(line.takes)
         ),
-        settings=settings(SHARED, "shared"),
+        settings={**settings(SHARED, "shared"), **_of_blend(line, space.frame.layout.won[number])},
         seed=seed_of(space, values, seed, number, line),
     )
+
+
+def _of_blend(line: BlendLine, units: tuple[str, ...]) -> dict[str, tuple[Value, ...]]:
+    """The words that hold for a whole blend, whatever its method; the last of each wins."""
+    words = {a.name: a.value.text for a in line.shared if isinstance(a.value, Word)}
+    return {name: (words[name],) * len(units) for name in BLEND if name in words}
 
 
 def _setting(
@@ -184,15 +189,7 @@ def _origin(ref: OriginRef) -> Origin:
 
 
 def models_of(recipe: Recipe, target: str) -> tuple[str, ...]:
-    """The models that a merge takes from or a route walks, in the order of the recipe."""
-    used = _used(recipe, target, 0)
+    """The models that a merge or a route is made from, by way of earlier ones too, in the order of
+    the recipe."""
+    used = recipe.parents.get(target, frozenset())
     return tuple(name for name in recipe.models if name in used)
-
-
-def _used(recipe: Recipe, target: str, depth: int) -> set[str]:
-    if target in recipe.merges:
-        return {o.model for line in recipe.merges[target].lines for o in origins_of(line)}
-    if target not in recipe.routes or depth > 50:
-        return set()
-    named = {origin.model for origin in recipe.routes[target].origins}
-    return named.union(*(_used(recipe, name, depth + 1) for name in named))

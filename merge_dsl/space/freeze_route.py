@@ -6,18 +6,25 @@ or, where a comment or the whole path would go with it, is walked 0 times. A `pe
 """
 
 import re
+from collections.abc import Sequence
 
 from merge_dsl.meaning.recipe import Assignment, Hop, Let
 from merge_dsl.meaning.values import Expr, Series, draws
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import gene_of
-from merge_dsl.space.edits import Edit, has_comment
+from merge_dsl.space.edits import Edit, apply, has_comment
 from merge_dsl.space.resolve import SHARED, Slot, spoken
 from merge_dsl.space.road import groups_of_places
 from merge_dsl.space.routes import RouteSpace, maybe_slot
-from merge_dsl.text.source import Span
+from merge_dsl.text.source import Source, Span
 
 Table = dict[Slot, Value]
+
+
+def freeze_route(source: Source, space: RouteSpace, values: Sequence[Value]) -> str:
+    """The frozen text. It is to lie where the original lies; `relocate` moves it elsewhere."""
+    table: Table = dict(zip(space.slots, values, strict=True))
+    return apply(source.text, edits_of_route(source.text, space, table))
 
 
 def edits_of_route(text: str, space: RouteSpace, table: Table) -> list[Edit]:

@@ -43,12 +43,13 @@ class Group(NamedTuple):
 def layout_of(recipe: Recipe, merge: Merge) -> Layout:
     """Share the units out: a later line wins, and what is only implied yields to what is named."""
     counts = counts_of(recipe, merge)
+    split = split_stacks(merge)
     declared = []
     winners: dict[str, tuple[bool, int]] = {}  # unit -> (named, line)
     for number, line in enumerate(merge.lines):
         units: set[str] = set()
         for part in line.parts:
-            for unit in units_of(part, counts):
+            for unit in units_of(part, counts, split):
                 units.add(unit)
                 claim = (not is_implied(part, unit), number)
                 if unit not in winners or claim[0] >= winners[unit][0]:
@@ -75,6 +76,24 @@ def counts_of(recipe: Recipe, merge: Merge) -> dict[str, int]:
     return counts
 
 
+def split_stacks(merge: Merge) -> set[str]:
+    """The stacks whose layers are cut by kind, because something in the merge names a kind."""
+    found: set[str] = set()
+    for line in merge.lines:
+        named = [*line.parts]
+        if isinstance(line, BlendLine):
+            blocks = [line.shared, *(e.settings for e in line.eaches)]
+            blocks += [take.settings for take in line.takes]
+            at = [part for block in blocks for a in block for part in a.at or ()]
+            if any(part.is_relative and part.kind for part in at):
+                found |= {stack for stack in STACKS if _names_layers(line, stack)}
+            named += at
+        for part in named:
+            if part.kind and part.name is not None:
+                found.add(part.name.partition(".")[0])
+    return found
+
+
 def origins_of(line: KeepLine | BlendLine) -> tuple[OriginRef, ...]:
     """The models of a line; the base of a blend comes last."""
     if isinstance(line, KeepLine):
@@ -88,7 +107,7 @@ def _names_layers(line: KeepLine | BlendLine, stack: str) -> bool:
 
 
 def _height(recipe: Recipe, origin: OriginRef, stack: str) -> int | None:
-    model = recipe.models.get(origin.model)
+    model = recipe.source(origin.model)
     return model.facts.height(stack) if model and model.facts else None
 
 
@@ -121,7 +140,7 @@ def _labels(units: Sequence[str], count: int) -> dict[str, str]:
     labels: dict[str, str] = {}
     for unit in units:
         stack = unit.partition(".")[0]
-        layers = sorted(numbers.get(stack, ()))
+        layers = sorted(set(numbers.get(stack, ())))
         layer = layer_of(unit)
         if not layers:
             labels[unit] = part_of(unit)

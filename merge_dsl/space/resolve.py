@@ -148,7 +148,7 @@ def depth_of(frame: Frame, home: int, unit: str) -> float:
     if layer is None:
         return 0.0 if unit.endswith(".embed") or unit == "projector" else 1.0
     others = [found for other in frame.groupings[home].group if (found := layer_of(other))]
-    numbers = sorted(number for other, number in others if other == stack)
+    numbers = sorted({number for other, number in others if other == stack})
     return numbers.index(layer[1]) / max(len(numbers) - 1, 1)
 
 

@@ -109,7 +109,7 @@ def stack_of(recipe: Recipe, origin: OriginRef) -> str:
 
 def speaks(recipe: Recipe, name: str) -> bool:
     """Whether a model has language layers; what is not known is thought to."""
-    model = recipe.models.get(name)
+    model = recipe.source(name)
     return model is None or model.facts is None or model.facts.speaks
 
 
@@ -117,7 +117,7 @@ def height_of(recipe: Recipe, name: str, stack: str) -> int | None:
     """How many layers a model has, or what a merge makes."""
     if name in recipe.merges:
         return counts_of(recipe, recipe.merges[name]).get(stack)
-    model = recipe.models.get(name)
+    model = recipe.source(name)
     return model.facts.height(stack) if model and model.facts else None
 
 

@@ -53,7 +53,10 @@ class Step(NamedTuple):
     scale: float = 1.0
 
 
-def space_of(recipe: Recipe, target: str, frame: Frame | None = None) -> Space | RouteSpace:
+AnySpace = Space | RouteSpace
+
+
+def space_of(recipe: Recipe, target: str, frame: Frame | None = None) -> AnySpace:
     """The space of a merge or of a route. Raises SpaceError. `frame`, if the merge is laid out."""
     if target in recipe.routes:
         return compile_route(recipe, target)

@@ -7,26 +7,25 @@ from collections.abc import Mapping, Sequence
 
 from merge_dsl.space import genes
 from merge_dsl.space.candidate import Value
-from merge_dsl.space.compile import Space
-from merge_dsl.space.routes import RouteSpace
+from merge_dsl.space.routes import AnySpace
 
 
-def decode(space: Space | RouteSpace, point: Sequence[float]) -> tuple[Value, ...]:
+def decode(space: AnySpace, point: Sequence[float]) -> tuple[Value, ...]:
     """A point -> one value for each gene."""
     return tuple(genes.decode(g, x) for g, x in zip(space.genes, point, strict=True))
 
 
-def encode(space: Space | RouteSpace, values: Sequence[Value]) -> tuple[float, ...]:
+def encode(space: AnySpace, values: Sequence[Value]) -> tuple[float, ...]:
     """One value for each gene -> a point. Raises ValueError for an option that a gene lacks."""
     return tuple(genes.encode(g, v) for g, v in zip(space.genes, values, strict=True))
 
 
-def start(space: Space | RouteSpace) -> tuple[Value, ...]:
+def start(space: AnySpace) -> tuple[Value, ...]:
     """Where a search of this space begins."""
     return tuple(gene.start for gene in space.genes)
 
 
-def values_by_name(space: Space | RouteSpace, table: Mapping[str, Value]) -> tuple[Value, ...]:
+def values_by_name(space: AnySpace, table: Mapping[str, Value]) -> tuple[Value, ...]:
     """Named values in the order of the genes; a gene that is not named keeps its start.
 
     Raises ValueError for a name or a value that no gene has.

@@ -28,8 +28,12 @@ class FormatterError(Exception):
 
 
 def format_text(text: str) -> str:
-    """The text in the house layout. It must parse. Raises FormatterError rather than change it."""
-    result = layout(text)
+    """The text in the house layout. Raises FormatterError rather than change one that does not parse,
+    or that would not read the same."""
+    try:
+        result = layout(text)
+    except RecursionError:
+        raise FormatterError("blocks are nested too deeply") from None
     if result == text:
         return result
     if words(result) != words(text):
@@ -93,7 +97,7 @@ def _file(block: Block) -> list[str]:
 
 
 def _kind(statement: Statement) -> str:
-    return statement.tokens[0].text
+    return statement.tokens[0].text if statement.tokens else ""  # `{` of a text that does not parse
 
 
 def _inside(block: Block, indent: str) -> Iterator[str]:

@@ -1,4 +1,8 @@
-"""Diagnostics as one JSON list. The keys are a contract: others script against them."""
+"""Diagnostics as one JSON list. The keys are a contract: others script against them.
+
+Messages are shown to people, and come without marks of direction; paths and fixes are exact, and
+such marks in them are escaped.
+"""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -6,6 +10,7 @@ from typing import Any
 
 from merge_dsl.text.diagnostics import Diagnostic
 from merge_dsl.text.source import Source, Span
+from merge_dsl.tools.width import escaped, printable
 
 Findings = Iterable[tuple[Source, Sequence[Diagnostic]]]
 
@@ -13,7 +18,7 @@ Findings = Iterable[tuple[Source, Sequence[Diagnostic]]]
 def show_json(findings: Findings) -> str:
     """All findings of all files. Lines and columns count from 1; ends are exclusive."""
     table = [_entry(source, d) for source, diagnostics in findings for d in diagnostics]
-    return json.dumps(table, ensure_ascii=False, indent=2)
+    return escaped(json.dumps(table, ensure_ascii=False, indent=2))
 
 
 def _entry(source: Source, diagnostic: Diagnostic) -> dict[str, Any]:
@@ -24,8 +29,8 @@ def _entry(source: Source, diagnostic: Diagnostic) -> dict[str, Any]:
         "severity": diagnostic.severity,
         "path": source.path,
         **place_of(source, diagnostic.span),
-        "message": diagnostic.message,
-        "help": diagnostic.help,
+        "message": printable(diagnostic.message),
+        "help": diagnostic.help and printable(diagnostic.help),
         "fix": None
         if fix is None
         else {**place_of(source, fix.span), "text": fix.text, "safe": fix.safe},

@@ -15,6 +15,7 @@ from merge_dsl.text.diagnostics import Diagnostic
 from merge_dsl.text.source import Source, Span
 from merge_dsl.tools.rule_pages import PageError, read_page
 from merge_dsl.tools.show_json import Findings, place_of
+from merge_dsl.tools.width import escaped, printable
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -35,7 +36,7 @@ def show_sarif(findings: Findings, version: str | None = None) -> str:
         "results": [_result(source, d, codes.index(d.code)) for source, d in table],
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, ensure_ascii=False, indent=2)
+    return escaped(json.dumps(log, ensure_ascii=False, indent=2))
 
 
 def _rule(code: str) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def _result(source: Source, diagnostic: Diagnostic, index: int) -> dict[str, Any
         "ruleId": diagnostic.code,
         "ruleIndex": index,
         "level": str(diagnostic.severity),
-        "message": {"text": f"{diagnostic.message}{help}"},
+        "message": {"text": printable(f"{diagnostic.message}{help}")},
         "locations": [
             {
                 "physicalLocation": {
@@ -83,7 +84,7 @@ def _result(source: Source, diagnostic: Diagnostic, index: int) -> dict[str, Any
         kind = "safe" if fix.safe else "unsafe"
         what = diagnostic.help or f"write {fix.text}"
         result["fixes"] = [
-            {"description": {"text": f"{what} ({kind})"}, "artifactChanges": [change]}
+            {"description": {"text": printable(f"{what} ({kind})")}, "artifactChanges": [change]}
         ]
     return result
 

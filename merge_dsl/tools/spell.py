@@ -117,7 +117,7 @@ def _keep(
     won = {leaf_of(unit) for unit in layout.won[number]}
     names: list[str] = []
     for part in line.parts:
-        if part.slices is not None or part.name is None:
+        if part.slices is not None or part.name is None or part.kind:
             brackets = text[part.span.start + len(part.text) : part.span.end]
             names.append(f"{part.name or part.text}{brackets}")
             continue

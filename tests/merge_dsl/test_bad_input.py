@@ -54,6 +54,8 @@ WHOLE = {
     "allowances on lines": b"recipe a\n" + b"# lint: allow X301, no\n" * 4_000,
     "lets of lets": b"recipe a\nlet x0 = 1\n"
     + b"".join(b"let x%d = x%d\n" % (i, i - 1) for i in range(1, 2000)),
+    "merges of merges": b"recipe a\n" + MISTRAL.encode() + b"merge m0 { keep language from m }\n"
+    + b"".join(b"merge m%d { keep language from m%d }\n" % (i, i - 1) for i in range(1, 2000)),
 }  # fmt: skip
 FINE = {  # odd, and no reason to complain
     "a long name": b"recipe " + b"a" * FULL + b"\n",

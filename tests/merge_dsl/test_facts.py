@@ -104,6 +104,10 @@ def test_shards(tmp_path: Path) -> None:
         index.write_text(json.dumps({"weight_map": table}))
         with pytest.raises(FactsError):
             read_facts(folder)
+    (folder / "b.safetensors").write_bytes((folder / "a.safetensors").read_bytes())
+    index.write_text(json.dumps({"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}))
+    with pytest.raises(FactsError, match=r"is in b\.safetensors and in an earlier shard"):
+        read_facts(folder)
     index.write_text("{}")
     with pytest.raises(FactsError, match="weight_map"):
         read_facts(folder)

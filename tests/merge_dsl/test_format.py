@@ -1,5 +1,6 @@
 """The house layout, its guards, and the command around it."""
 
+import contextlib
 import io
 import os
 import sys
@@ -7,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from merge_dsl.cli import main
 from merge_dsl.text import format as formatter
@@ -173,6 +176,15 @@ def test_a_text_without_anything_to_lay_out() -> None:
     assert format_text("recipe a") == "recipe a\n"
     with pytest.raises(FormatterError):
         format_text("recipe  a {")
+
+
+@given(st.text('{}()[];#"\n ->|a1.=,é\t', max_size=40))
+@example("{")
+@example("{" * 10_000)
+@example("recipe a\nlet x = " + "(" * 10_000)
+def test_a_text_that_does_not_parse_is_refused_or_left(text: str) -> None:
+    with contextlib.suppress(FormatterError):
+        assert format_text(text) == text
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.merge")), ids=lambda path: path.stem)

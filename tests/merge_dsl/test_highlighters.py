@@ -1,6 +1,5 @@
 """Editors and documents show recipes as the parser reads them: every keyword, every name."""
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -120,17 +119,3 @@ def test_pygments_finds_it() -> None:
     [entry] = project["entry-points"]["pygments.lexers"].values()
     assert entry == f"{RecipeLexer.__module__}:{RecipeLexer.__name__}"
     assert "*.merge" in RecipeLexer.filenames
-
-
-def test_the_extension_names_files_that_are_there() -> None:
-    folder = ROOT / "editors" / "vscode"
-    package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
-    [language] = package["contributes"]["languages"]
-    [grammar] = package["contributes"]["grammars"]
-    assert (folder / package["main"]).is_file()
-    assert (folder / language["configuration"]).is_file()
-    assert json.loads((folder / language["configuration"]).read_text(encoding="utf-8"))
-    textmate = json.loads(highlight.GRAMMAR.read_text(encoding="utf-8"))
-    assert grammar["scopeName"] == textmate["scopeName"]
-    assert grammar["language"] == language["id"]
-    assert Path(grammar["path"]).name == highlight.GRAMMAR.name  # copied there by its script

@@ -77,6 +77,9 @@ def test_the_page_shows_what_is_there() -> None:
     known = settings["contributes"]["configuration"]["properties"]
     keys = {key for body in shown["json"] for key in json.loads(body)}
     assert keys <= {*known, "[awase]"}
+    assert not re.search(
+        r"\b[A-Z]{5,}/|@[A-Z]{3,}", PAGE
+    )  # no OWNER/ and no @COMMIT to be filled in
     assert "npm run package" in PAGE and "package" in settings["scripts"]
     assert f"awase-{settings['version']}.vsix" in PAGE
     ids = {hook["id"] for hook in read(".pre-commit-hooks.yaml")}
@@ -85,6 +88,8 @@ def test_the_page_shows_what_is_there() -> None:
         table = yaml.safe_load(body)
         for repository in table.get("repos", []):
             assert {hook["id"] for hook in repository["hooks"]} <= ids
+            for hook in repository["hooks"] if repository["repo"] == "local" else ():
+                assert parser().parse_args([*hook["entry"].split()[1:], "a.merge"]).command
         for step in table.get("jobs", {}).get("recipes", {}).get("steps", []):
             if "awase" in step.get("uses", ""):
                 assert set(step["with"]) <= set(inputs)

@@ -10,7 +10,7 @@ pytest.importorskip("pygls.lsp.client")
 from lsprotocol import types
 
 from merge_dsl.tools.lsp.positions import Positions
-from tests.merge_dsl.conftest import HEAD, TASK, merge_recipe
+from tests.merge_dsl.conftest import HEAD, TAIL, TASK, merge_recipe
 from tests.merge_dsl.lsp_editor import Editor
 
 ROOT = Path(__file__).parents[2]
@@ -330,6 +330,29 @@ def test_inlay_hints(editor: Editor) -> None:
     }
     few = types.InlayHintParams(whole(uri), types.Range(types.Position(0, 0), types.Position(3, 0)))
     assert not editor.wait(editor.client.text_document_inlay_hint_async(few))
+
+
+def test_inlay_hints_of_a_road(editor: Editor) -> None:
+    road = (
+        "route road {\n  begin base\n  path base.layers[0..1] scale share\n"
+        "    -> (maybe base.layers[2] -> tongue.layers) x int 1..2\n  end base\n}\n"
+        "route pool {\n  begin base\n  pool base.layers[0..3]\n  walk = flag per slot\n  require layers >= 1\n  end base\n}\n"
+    )
+    tail = TAIL.replace("student", "road")
+    text = f"{HEAD}let share = 0.5..1.5\n{road}{tail}"
+    params = types.InlayHintParams(
+        whole(editor.open(text)), types.Range(types.Position(0, 0), types.Position(999, 0))
+    )
+    found = editor.wait(editor.client.text_document_inlay_hint_async(params))
+    shown = sorted((h.position.line, h.position.character, str(h.label)) for h in found or [])
+    expected = {
+        "0.5..1.5": "1 dimension",
+        "int 1..2": "2 dimensions",
+        "flag per slot": "4 dimensions",
+        "search road": "3 dimensions",
+    }
+    places = [(place(text, mark, True), label) for mark, label in expected.items()]
+    assert shown == [(at.line, at.character, label) for at, label in places]
 
 
 def test_document_symbols(editor: Editor) -> None:

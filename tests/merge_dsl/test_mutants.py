@@ -8,6 +8,7 @@ import pytest
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.load import load_source
 from merge_dsl.text import messages
+from merge_dsl.text.grammar import parser
 from merge_dsl.text.source import Source
 from merge_dsl.text.wanted import PATTERNS, wanted
 from merge_dsl.tools.show_text import show_text
@@ -52,6 +53,15 @@ def test_some_mutants(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_many_mutants(path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     check(path, SLOW // (10 * len(RECIPES)) + 1, seed, monkeypatch)
+
+
+def test_every_state_of_the_parser_has_its_words() -> None:
+    states = parser().parser.parser._parse_table.states  # Lark has no public name for them
+    sets = {
+        frozenset(t for t in actions if t.isupper() or t == "$END") for actions in states.values()
+    }
+    assert len(states) > 400 and len(sets) > 60
+    assert [sorted(expected) for expected in sets if expected and wanted(expected) is None] == []
 
 
 def test_mutants_are_the_same_every_time() -> None:

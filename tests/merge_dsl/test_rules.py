@@ -27,6 +27,10 @@ CASES = {
     "N101 model": swap("take tongue", "take ⟦tonge⟧"),
     "N101 part": swap("keep vision,", "keep ⟦visoin⟧,"),
     "N101 let": swap("0.0..1.0", "⟦share⟧"),
+    "N101 let of a let": "recipe a\nlet x = 1 - ⟦nonsense⟧\n",
+    "N101 let of a name": "recipe a\nlet x = ⟦nonsense⟧\n",
+    "N101 let of a list": "recipe a\nlet x = [1.0, ⟦nonsense⟧] per 2 layers\n",
+    "N101 list": swap("0.0..1.0", "[0.5, ⟦share⟧] per 2 layers"),
     "N101 target": swap("report student", "report ⟦studnet⟧"),
     "N101 wrong thing": swap("rouge_l on dev", "rouge_l on ⟦eyes⟧"),
     "N101 at": swap(WEIGHT, f"{WEIGHT} at ⟦layrs⟧[0..1]"),
@@ -148,6 +152,14 @@ def test_findings_are_sorted_by_place(lint: Lint) -> None:
     text = swap("take tongue", "take tonge").replace("1000 trials", "4GiB").replace("dev", "dve", 1)
     starts = [d.span.start for d in lint(text).diagnostics]
     assert len(starts) >= 3 and starts == sorted(starts)
+
+
+def test_an_option_is_no_name(lint: Lint) -> None:
+    """What freezing makes of `let mode = choice a | b` must stay a recipe."""
+    text = f"recipe test\nlet mode = b\n{BLENDED.removeprefix('recipe test')}"
+    assert [d.code for d in lint(text).diagnostics] == ["N101"]
+    asked = swap(WEIGHT, f"{WEIGHT} when mode is a | b", text)
+    assert lint(asked).diagnostics == ()
 
 
 def test_a_fix_mends(lint: Lint) -> None:

@@ -8,6 +8,7 @@ from merge_dsl.text.source import Source
 from merge_dsl.tools.show_concise import show_concise
 from merge_dsl.tools.show_github import show_github
 from merge_dsl.tools.show_json import show_json
+from merge_dsl.tools.show_sarif import show_sarif
 from merge_dsl.tools.show_text import show_text
 from tests.merge_dsl.conftest import TASK, merge_recipe
 
@@ -59,3 +60,14 @@ def test_json(world: Path) -> None:
     assert (entry["code"], entry["slug"], entry["severity"]) == ("X301", "backwards-range", "error")
     assert entry["fix"]["text"] == "0.0..1.0" and entry["path"] == "r.merge"
     assert json.loads(show_json([])) == []
+
+
+def test_marks_of_direction_are_escaped() -> None:
+    address = "file:\u202egnp\x1b[31m\U000e0001日本"
+    source = Source("\u202er.merge", f'recipe a\nmodel m from "{address}"\n')
+    found = load_source(source).diagnostics
+    for text in (show_json([(source, found)]), show_sarif([(source, found)])):
+        assert all(c.isprintable() or c == "\n" for c in text) and "日本" in text
+        assert json.loads(text)
+    entry = next(e for e in json.loads(show_json([(source, found)])) if "日本" in e["message"])
+    assert entry["message"].isprintable() and entry["path"] == "\u202er.merge"

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.load import load_recipe
 from merge_dsl.rules.not_yet import not_yet
 from merge_dsl.space.compile import compile_space
 from merge_dsl.space.fill import fill
+from merge_dsl.space.routes import space_of
+from merge_dsl.space.sequence import settled
 from merge_dsl.space.space import start
 from merge_dsl.text.parse import parse
 from merge_dsl.text.reading import read_source
@@ -73,3 +76,11 @@ def test_hybrid_polyglot(tmp_path: Path) -> None:
     assert not_yet(recipe, "scholar")
     vision, language = recipe.merges["student"].lines[1:]
     assert [part.text for part in vision.parts + language.parts] == ["vision", "language.layers"]
+    # What the road walks is what the first search has made; its own genes are the road's.
+    assert recipe.stages["student"].facts == (recipe.models["llava"].facts or Facts())._replace(
+        difference=False
+    )
+    source, _ = read_source(tmp_path / "recipes" / "hybrid_polyglot.merge")
+    _, later = settled(source, recipe, "scholar")
+    names = [gene.name for gene in space_of(later, "scholar").genes]
+    assert names == ["math[16..23].maybe", "math[16..23].scale"]

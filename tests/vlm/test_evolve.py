@@ -12,7 +12,7 @@ import pytest
 
 from merge_dsl.cli import main
 from tests.vlm.conftest import save_language_model
-from tests.vlm.tiny import RECIPE, evolve, records, weights
+from tests.vlm.tiny import NO_REPORT, RECIPE, done, evolve, records, weights
 
 
 def test_the_thread(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,3 +113,19 @@ def test_a_recipe_with_holes_does_not_merge(
 ) -> None:
     assert main(["merge", "../tiny.merge"]) == 1
     assert "8 holes" in capsys.readouterr().err
+
+
+def test_a_choice_of_methods_is_searched_and_frozen(place: Path) -> None:
+    text = (
+        NO_REPORT.replace("by dare_ties", "by choice dare_ties | linear | task_arithmetic")
+        .replace("0.2..1.0 start 0.5", "0.2..1.0 start 0.5 when method is dare_ties")
+        .replace("cma_es(sigma = 0.2)", "random")
+        .replace("5 trials", "9 trials")
+    )
+    done(place, text)
+    best = Path("runs/tiny/best.merge")
+    assert "choice" not in best.read_text(encoding="utf-8")
+    drawn = {one["values"][0] for one in records(best.parent) if one["kind"] == "trial"}
+    assert drawn == {"dare_ties", "linear", "task_arithmetic"}
+    assert main(["merge", str(best), "--out", "again"]) == 0
+    assert weights(Path("again")) == weights(Path("out/tiny"))

@@ -9,6 +9,7 @@ through transformers' own conversion rules, never compared as they stand. The ru
 (`transformers.core_model_loading`); this file is the only one that touches them.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,35 +17,52 @@ from typing import Any
 import torch
 from torch import nn
 
+from vlm.anatomy.roles import REST, Role, is_tower, memory_roles
 from vlm.compat import ensure_torchvision
 from vlm.errors import ModelError
 
 ensure_torchvision()
 
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText  # noqa: E402
+import transformers  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    PretrainedConfig,
+)
 from transformers.conversion_mapping import get_model_conversion_mapping  # noqa: E402
 from transformers.core_model_loading import (  # noqa: E402
     WeightConverter,
     WeightRenaming,
     rename_source_key,
 )
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING  # noqa: E402
 
-
-@dataclass(frozen=True)
-class Role:
-    """What one tensor is: the unit it belongs to and its name inside that unit."""
-
-    unit: str
-    tail: str
+__all__ = [
+    "REST",
+    "Anatomy",
+    "Role",
+    "anatomy",
+    "is_tower",
+    "memory_roles",
+    "read_config",
+    "skeleton",
+]
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A model taken apart. `roles` is keyed by the names in the file, in the file's order."""
+    """A model taken apart. `roles` is keyed by the names in the file, in the file's order.
+
+    The layers of a language model are counted as a plain one counts them: those of mllama that look
+    at the picture are part of the projector, and the i-th of the others is `language.layers.i`.
+    """
 
     roles: Mapping[str, Role]
     shapes: Mapping[Role, tuple[int, ...]]  # what the architecture wants, tied twins left out
     sees: bool  # has a vision tower
+    speaks: bool = True  # has a language model; a tower alone has none
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -52,27 +70,36 @@ class Anatomy:
         return tuple(dict.fromkeys(role.unit for role in self.shapes))
 
 
-def skeleton(config: Any) -> nn.Module:
-    """The model of a config, without weights. Raises ModelError for an unknown architecture."""
+def skeleton(config: Any, trusted: bool = False) -> nn.Module:
+    """The model of a config, without weights. Raises ModelError for an unknown architecture.
+
+    `trusted` lets it be built by code that the model brings.
+    """
     sees = getattr(config, "vision_config", None) is not None
     factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     try:
+        if is_tower(config):
+            with torch.device("meta"):
+                named = (getattr(config, "architectures", None) or [""])[0]
+                if named.endswith("VisionModelWithProjection"):
+                    return getattr(transformers, named)(config)  # type: ignore[no-any-return]
+                return AutoModel.from_config(config)  # type: ignore[no-any-return]
         with torch.device("meta"):
-            return factory.from_config(config)  # type: ignore[no-any-return]
-    except (ValueError, KeyError, ImportError) as error:
+            return factory.from_config(config, trust_remote_code=trusted)  # type: ignore[no-any-return]
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(
             f"transformers cannot build a {config.model_type!r} model: {error}",
             "use a vision-language or causal language model that this transformers knows",
         ) from error
 
 
-def anatomy(config: Any, names: Iterable[str]) -> Anatomy:
+def anatomy(config: Any, names: Iterable[str], trusted: bool = False) -> Anatomy:
     """Take a model apart.
 
     `names` are the tensor names of its checkpoint. Raises ModelError when a name belongs to no part
     of the architecture, or when loading it would compute on it (fused experts).
     """
-    model = skeleton(config)
+    model = skeleton(config, trusted)
     roles_in_memory = memory_roles(model)
     shapes = {roles_in_memory[name]: tuple(t.shape) for name, t in _wanted(model).items()}
     resolve = _resolver(model)
@@ -81,18 +108,30 @@ def anatomy(config: Any, names: Iterable[str]) -> Anatomy:
         resolved = resolve(name)
         if resolved in roles_in_memory:
             roles[name] = roles_in_memory[resolved]
-        elif not name.endswith(("rotary_emb.inv_freq", "position_ids")):  # stray 4.x buffers
+        elif not _passed_over(model, name):
             raise ModelError(
                 f"tensor {name!r} is no part of a {config.model_type} model",
                 "check that config.json and the weights are of one model",
             )
-    return Anatomy(roles, shapes, sees=getattr(config, "vision_config", None) is not None)
+    tower = is_tower(config)
+    sees = tower or getattr(config, "vision_config", None) is not None
+    return Anatomy(roles, shapes, sees=sees, speaks=not tower)
 
 
-def read_config(folder: str) -> Any:
-    """`config.json` of a local folder, as transformers reads it; never runs code from the folder."""
+def read_config(folder: str, trusted: bool = False) -> Any:
+    """`config.json` of a local folder, as transformers reads it.
+
+    Code in the folder is run only where `trusted`; a model that cannot be read without is refused.
+    """
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if not trusted:
+            table, _ = PretrainedConfig.get_config_dict(folder, local_files_only=True)
+            if "auto_map" in table and table.get("model_type") not in CONFIG_MAPPING:
+                raise ModelError(
+                    f"{folder} brings code of its own, which is not run",
+                    "read it; then allow it by name: `{ remote_code = run }` behind its `model`",
+                )
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{folder}: config.json cannot be read: {error}", "check the folder"
@@ -105,76 +144,11 @@ def _wanted(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: t for name, t in model.state_dict().items() if name not in tied}
 
 
-def memory_roles(model: nn.Module) -> dict[str, Role]:
-    """In-memory tensor name -> role, from the modules that play each part."""
-    decoder = decoder_of(model)
-    names = {id(module): name for name, module in model.named_modules()}
-    stems: list[tuple[str, str]] = []  # (module name, unit), most specific wins
-    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore
-    stems.append((names[id(embeddings)], "language.embed"))
-    if head is not None:
-        stems.append((names[id(head)], "language.head"))
-    stems += _layered(names, decoder, "language")
-    tower = tower_of(model)
-    if tower is not None:
-        stems += _layered(names, tower, "vision")
-    stems.sort(key=lambda stem: -len(stem[0]))
-    roles = {}
-    for name in model.state_dict():
-        stem, unit = next(
-            ((s, u) for s, u in stems if s == "" or name.startswith(s + ".")), ("", "projector")
-        )
-        roles[name] = Role(unit, name[len(stem) :].lstrip("."))
-    return roles
-
-
-def decoder_of(model: nn.Module) -> nn.Module:
-    """The module whose layers speak; some families wrap it twice."""
-    decoder: Any = model.get_decoder()  # type: ignore[operator]
-    while hasattr(decoder, "get_decoder") and (inner := decoder.get_decoder()) is not decoder:
-        decoder = inner
-    return decoder  # type: ignore[no-any-return]
-
-
-def tower_of(model: nn.Module) -> nn.Module | None:
-    """The module whose layers see; None for a blind model."""
-    if getattr(model.config, "vision_config", None) is None:
-        return None
-    return model.get_encoder(modality="image")  # type: ignore[no-any-return, operator]
-
-
-def layers_in(module: nn.Module) -> nn.ModuleList | None:
-    """The stack of layers of a decoder or of a tower."""
-    stacks = (m for m in module.modules() if isinstance(m, nn.ModuleList) and len(m) > 0)
-    return next(stacks, None)
-
-
-def _layered(names: Mapping[int, str], module: nn.Module, part: str) -> list[tuple[str, str]]:
-    """The stems of a stack: its layers one by one, its last norm, and its embedding (all else)."""
-    stack = layers_in(module)
-    if stack is None:
-        raise ModelError(
-            f"no stack of layers in the {part} model", "this architecture is not known"
-        )
-    first, last_seen = names[id(stack)], False
-    stems = [(names[id(layer)], f"{part}.layers.{i}") for i, layer in enumerate(stack)]
-    for name, child in module.named_modules():
-        full = names[id(child)]
-        if full == first:
-            last_seen = True
-        elif last_seen and "norm" in name.rsplit(".", 1)[-1] and _beside(full, first):
-            stems.append((full, f"{part}.norm"))
-    return [*stems, (names[id(module)], f"{part}.embed")]
-
-
-def _beside(norm: str, layers: str) -> bool:
-    """Whether a norm stands beside the layers, or around them.
-
-    Towers have heads (SigLIP) and projectors (Qwen3-VL) with norms of their own, which would all be
-    tensors of one role.
-    """
-    parent = norm.rpartition(".")[0]
-    return not parent or layers.startswith(f"{parent}.")
+def _passed_over(model: nn.Module, name: str) -> bool:
+    """Whether loading leaves this tensor out: a buffer of 4.x, or what the model says it ignores."""
+    ignored = getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ()
+    strays = ("rotary_emb.inv_freq", "position_ids")
+    return name.endswith(strays) or any(re.search(pattern, name) for pattern in ignored)
 
 
 def _resolver(model: nn.Module) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vlm.anatomy.parts import decoder_of, layers_in, tower_of
+from vlm.anatomy.roles import decoder_of, list_in, tower_of
 from vlm.errors import ModelError
 
 FULL, SLIDING = "full_attention", "sliding_attention"
@@ -62,10 +62,11 @@ class Body:
 def body_of(name: str, model: Any, stack: str) -> Body:
     """Find the stack ("language" or "vision"). Raises ModelError where there is none."""
     owner = decoder_of(model) if stack == "language" else tower_of(model)
-    layers = layers_in(owner) if owner is not None else None
+    layers = list_in(owner) if owner is not None else None
     if owner is None or layers is None:
         raise ModelError(
-            f"{name} has no {stack} layers that can be walked", "name a model that has them"
+            f"{name} has no {stack} layers that can be walked one after another",
+            "name a model whose layers are one list, and none of them looks at the picture",
         )
     holder, slot = next(
         (module, child_name)

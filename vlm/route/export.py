@@ -6,7 +6,6 @@ of its hops.
 """
 
 import copy
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -123,7 +122,7 @@ def _items(
     """Name in the file -> tensor, for everything that the result's architecture wants."""
     host = walker.host
     config = _config_of(host, walk, settings, untie)
-    model = skeleton(config)
+    model = skeleton(config, host.trusted)
     twins = set(getattr(model, "all_tied_weights_keys", {}) or {})
     spelling = _Spelling(host, walk.stack)
     state = model.state_dict()
@@ -132,16 +131,18 @@ def _items(
             continue
         source, wanted, change = _origin(walk, sources, changes, memory, role)
         name = spelling.of(role, memory)
-        yield name, Item(tuple(state[memory].shape), partial(_read, source, wanted, change))
+        yield name, Item(state[memory].numel(), partial(_read, source, wanted, change))
 
 
 def _config_of(host: Source, walk: Walk, settings: Mapping[str, Any], untie: bool) -> Any:
-    from transformers import AutoConfig
-
-    text = (host.folder / "config.json").read_text(encoding="utf-8")
-    said = _edited(json.loads(text), walk.stack, settings, untie)
-    kind = str(said.pop("model_type"))
-    return AutoConfig.for_model(kind, **said)
+    """The host's config, saying of the result what `_edited` writes."""
+    config = copy.deepcopy(host.config)
+    inner = config.vision_config if walk.stack == "vision" else config.get_text_config(decoder=True)
+    for name, value in settings.items():
+        setattr(inner, name, value)
+    if untie:
+        config.tie_word_embeddings = inner.tie_word_embeddings = False
+    return config
 
 
 def _origin(

@@ -42,7 +42,7 @@ def check_same(
     """Reopen `folder` as users will and compare. Raises MergeError above the tolerance."""
     asked = list(inputs) if inputs is not None else probes(host, walking)
     told = [_logits(walking, one) for one in asked]
-    again = load_model(folder, host.anatomy.sees)
+    again = load_model(folder, host.anatomy.sees, trusted=host.trusted)
     heard = [_logits(again, one) for one in asked]
     largest = max(float((a - b).abs().max()) for a, b in zip(told, heard, strict=True))
     spread = max(float(a.std()) for a in told)
@@ -122,7 +122,7 @@ def _seen(host: Source) -> list[dict[str, Any]]:
     from PIL import Image
 
     try:
-        reader = open_reader(host.folder, True)
+        reader = open_reader(host.folder, True, host.trusted)
     except VlmError:
         return []
     noise = random.Random(0).randbytes(64 * 64 * 3)

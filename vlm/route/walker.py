@@ -33,7 +33,7 @@ class Walker:
         self.host = sources[walk.begin]
         self.bodies: dict[str, Body] = {}
         for name, source in sources.items():
-            model = load_model(source.folder, source.anatomy.sees)
+            model = load_model(source.folder, source.anatomy.sees, trusted=source.trusted)
             record(model)
             body = body_of(name, model, walk.stack)
             self.bodies[name] = body if name in (walk.begin, walk.end) else body.bare()

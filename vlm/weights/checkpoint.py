@@ -5,8 +5,9 @@ A shard that is missing, truncated or lies about its length is a ModelError that
 """
 
 import json
+import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -55,21 +56,35 @@ class Checkpoint:
 
     @cached_property
     def dtype(self) -> str:
-        """The dtype that most of its bytes are in."""
-        weight: dict[str, int] = {}
-        for entry in self.entries.values():
-            size = 1
-            for side in entry.shape:
-                size *= side
-            weight[entry.dtype] = weight.get(entry.dtype, 0) + size
-        return max(weight, key=lambda dtype: weight[dtype])
+        """The dtype that most of its numbers are in."""
+        return main_dtype(self.entries)
+
+
+def main_dtype(entries: Mapping[str, Entry]) -> str:
+    """The dtype that most numbers of a model are in, as safetensors spells it."""
+    weight: dict[str, int] = {}
+    for entry in entries.values():
+        weight[entry.dtype] = weight.get(entry.dtype, 0) + math.prod(entry.shape)
+    return max(weight, key=lambda dtype: weight[dtype])
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Read the headers of every shard of a folder."""
     if not folder.is_dir():
         raise ModelError(f"there is no folder {folder}", "check the model's address in the recipe")
-    files = _files(folder)
+    entries = open_files(folder, _files(folder)).entries
+    missing = sorted(_indexed(folder) - entries.keys())
+    if missing:
+        raise ModelError(
+            f"{folder / INDEX} lists {missing[0]}, which no shard holds"
+            + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""),
+            "fetch the model anew",
+        )
+    return Checkpoint(folder, entries)
+
+
+def open_files(folder: Path, files: Iterable[Path]) -> Checkpoint:
+    """Read the headers of these files, which together are one model."""
     entries: dict[str, Entry] = {}
     for file in files:
         for name, entry in _header(file).items():
@@ -79,13 +94,6 @@ def open_checkpoint(folder: Path) -> Checkpoint:
                     "keep one of them: nobody can say which is meant",
                 )
             entries[name] = entry
-    missing = sorted(_indexed(folder) - entries.keys())
-    if missing:
-        raise ModelError(
-            f"{folder / INDEX} lists {missing[0]}, which no shard holds"
-            + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""),
-            "fetch the model anew",
-        )
     return Checkpoint(folder, entries)
 
 

@@ -1,14 +1,21 @@
 """A parent as merging sees it: tensors by role, whatever its files call them."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from vlm.anatomy.parts import Anatomy, Role, anatomy, read_config
-from vlm.errors import MergeError
-from vlm.weights.checkpoint import Checkpoint, open_checkpoint
+from vlm.anatomy.parts import REST, Anatomy, Role, anatomy, read_config
+from vlm.errors import MergeError, ModelError
+from vlm.weights.checkpoint import open_checkpoint
+from vlm.weights.gguf import as_folder
+from vlm.weights.lora import Adapter, is_adapter, open_adapter
+from vlm.weights.open_clip import Made, Spelling
+from vlm.weights.open_clip_folder import anatomy_names, is_open_clip, open_folder
+from vlm.weights.pixels import Pixels, pixels_of
+from vlm.weights.views import Weights
 
 
 @dataclass(frozen=True)
@@ -17,15 +24,31 @@ class Source:
 
     name: str  # as the recipe calls it
     config: Any
-    checkpoint: Checkpoint
+    checkpoint: Weights
     anatomy: Anatomy
     names: dict[Role, str]
+    pixels: Pixels | None = None  # how its tower wants pictures
+    spelling: Spelling | None = None  # of an open_clip model, which is written under its own names
+    difference: bool = False  # what is added to a model, not a model
+    partial: bool = False  # a difference that is zero in every tensor that it does not hold
+    trusted: bool = False  # the recipe allows code in its folder to be run
     resident: dict[Role, Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> Path:
         """Where it lies."""
         return self.checkpoint.folder
+
+    @property
+    def answers(self) -> bool:
+        """Whether it can be asked anything: no adapter and no tower alone can."""
+        return self.anatomy.speaks and not self.difference
+
+    @property
+    def vision(self) -> Any:
+        """The config of its tower; None without one."""
+        inner = getattr(self.config, "vision_config", None)
+        return inner if inner is not None or self.anatomy.speaks else self.config
 
     def tensor(self, role: Role, keep: bool = False) -> Tensor:
         """The tensor that plays `role`, in the file's dtype. `keep` holds it for the next call.
@@ -44,11 +67,82 @@ class Source:
             self.resident[role] = tensor
         return tensor
 
+    def written(self) -> dict[str, Made]:
+        """Name in a checkpoint of this kind -> the names here that it is made of, in file order."""
+        roles = self.anatomy.roles
+        if self.spelling is not None:
+            alone = {name: Made((name,), _itself) for name in self.spelling.rest}
+            return {**self.spelling.back, **alone}
+        return {n: Made((n,), _itself) for n, role in roles.items() if role in self.anatomy.shapes}
 
-def open_source(name: str, folder: Path) -> Source:
+
+def _itself(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def open_sources(
+    models: Mapping[str, Path],
+    differences: Collection[str] = (),
+    trusted: Collection[str] = (),
+) -> dict[str, Source]:
+    """Open the parents of a merge, and see in them what the recipe says they are.
+
+    Adapters come last: which tensor an adapter changes is known from the models beside it.
+    """
+    found: dict[str, Source] = {}
+    for name, folder in models.items():
+        if not is_adapter(folder):
+            found[name] = open_source(
+                name, folder, difference=name in differences, trusted=name in trusted
+            )
+    whole = [source for source in found.values() if not source.difference]
+    for name, folder in models.items():
+        if is_adapter(folder):
+            found[name] = _of_adapter(name, open_adapter(folder), whole)
+    return {name: found[name] for name in models}
+
+
+def open_source(
+    name: str, folder: Path, *, difference: bool = False, trusted: bool = False
+) -> Source:
     """Open the parent that the recipe calls `name`. Raises ModelError for whatever is wrong with it."""
+    folder = as_folder(folder)
+    if is_open_clip(folder):
+        return _of_open_clip(name, folder)
     checkpoint = open_checkpoint(folder)
-    config = read_config(str(folder))
-    body = anatomy(config, checkpoint.entries)
+    config = read_config(str(folder), trusted)
+    body = anatomy(config, checkpoint.entries, trusted)
     names = {role: spelt for spelt, role in body.roles.items()}
-    return Source(name, config, checkpoint, body, names)
+    pixels = pixels_of(folder) if body.sees else None
+    return Source(
+        name, config, checkpoint, body, names, pixels, difference=difference, trusted=trusted
+    )
+
+
+def _of_open_clip(name: str, folder: Path) -> Source:
+    config, tensors, spelt = open_folder(folder)
+    outer = anatomy_names(spelt)
+    body = anatomy(config, outer.values())
+    roles = {n: body.roles[outer[n]] if n in outer else Role(REST, n) for n in tensors.entries}
+    shapes = {**body.shapes} | {roles[n]: tensors.entries[n].shape for n in spelt.rest}
+    whole = Anatomy(roles, shapes, sees=True, speaks=False)
+    names = {role: spelt_as for spelt_as, role in roles.items()}
+    return Source(name, config, tensors, whole, names, pixels_of(folder), spelt)
+
+
+def _of_adapter(name: str, adapter: Adapter, beside: list[Source]) -> Source:
+    """An adapter names the modules that it changes as its own model does: look for that model."""
+    problem: ModelError | None = None
+    for source in beside:
+        try:
+            body = anatomy(source.config, adapter.entries, source.trusted)
+        except ModelError as error:
+            problem = problem or error
+            continue
+        names = {role: spelt for spelt, role in body.roles.items()}
+        return Source(name, source.config, adapter, body, names, difference=True, partial=True)
+    what = f": {problem.what}" if problem else ""
+    raise ModelError(
+        f"{adapter.folder} is an adapter of none of the models beside it{what}",
+        "take it where `base` is the model that it was trained on",
+    )

@@ -19,8 +19,20 @@ from torch import Tensor
 
 from merge_dsl.space.candidate import Candidate
 from vlm.errors import MergeError
-from vlm.merge import Sources, check_whole, host_of, portion_tensor, portions_of
+from vlm.fit import fit
+from vlm.merge import (
+    Portion,
+    Sources,
+    check_whole,
+    host_of,
+    portion_of,
+    portion_tensor,
+    portions_of,
+)
 from vlm.weights.checkpoint import INDEX, SINGLE
+from vlm.weights.open_clip import Made
+from vlm.weights.open_clip_folder import WEIGHTS as OPEN_CLIP
+from vlm.weights.pixels import check_processor
 from vlm.weights.source import Source
 
 PROVENANCE = (
@@ -50,14 +62,10 @@ def check_target(out: Path, parents: Iterable[Path] = ()) -> None:
 
 @dataclass(frozen=True)
 class Item:
-    """One tensor of a result: its shape, and how it is come by when its shard is written."""
+    """One tensor of a result: how many numbers it holds at most, and how it is come by."""
 
-    shape: tuple[int, ...]
+    count: int
     read: Callable[[], Tensor]
-
-    @property
-    def count(self) -> int:
-        return math.prod(self.shape)
 
 
 Config = dict[str, object]
@@ -77,18 +85,17 @@ def write_model(
     `recipe` is the frozen recipe's text, kept inside; `dtype` is "bf16", "fp16" or "fp32" (None: the
     host's own); a shard holds at most `shard_bytes` bytes unless one tensor is larger.
     """
-    host = host_of(candidate, sources)
-    check_whole(candidate, host, sources)
-    portions = portions_of(candidate)
-    items = {
-        name: Item(
-            host.checkpoint.entries[name].shape,
-            partial(portion_tensor, portions[role.unit], role, sources),
-        )
-        for name, role in host.anatomy.roles.items()
-        if role in host.anatomy.shapes
-    }
     parents = [source.folder for source in sources.values()]
+    check_target(out, parents)
+    host = host_of(candidate, sources)
+    sources = fit(candidate, host, sources)
+    check_whole(candidate, host, sources)
+    check_processor(host.folder, host.config)
+    get = _getter(portions_of(candidate, host), host, sources)
+    items = {
+        name: Item(_count(host, made), partial(made.out_of, get))
+        for name, made in host.written().items()
+    }
     write_items(items, host, parents, out, recipe=recipe, dtype=dtype, shard_bytes=shard_bytes)
 
 
@@ -122,7 +129,8 @@ def write_items(
     part = out.with_name(f".{out.name}.part-{os.getpid()}")
     part.mkdir()
     try:
-        shards = _shards(items, target.itemsize, shard_bytes)
+        sizes = {name: item.count * target.itemsize for name, item in items.items()}
+        shards = _shards(sizes, shard_bytes, OPEN_CLIP if host.spelling else None)
         for file, members in shards.items():
             tensors = {}
             for name in members:
@@ -133,7 +141,7 @@ def write_items(
                 _refuse_unsound(name, tensors[name])
             save_file(tensors, part / file, metadata={"format": "pt"})
         if len(shards) > 1:
-            _write_index(part / INDEX, shards, items, target.itemsize)
+            _write_index(part / INDEX, shards, sizes)
         _copy_rest(host.folder, part, NAMES[dtype], edit)
         check(part)
         (part / PROVENANCE).write_text(recipe, encoding="utf-8")
@@ -150,12 +158,27 @@ def _refuse_unsound(name: str, tensor: Tensor) -> None:
         )
 
 
-def _shards(items: Mapping[str, Item], itemsize: int, limit: int) -> dict[str, list[str]]:
-    """File name -> tensors, in their order, filled up to `limit` bytes."""
+def _getter(
+    portions: Mapping[str, Portion], host: Source, sources: Sources
+) -> Callable[[str], Tensor]:
+    """Name of a tensor of the host -> that tensor of the result."""
+
+    def get(name: str) -> Tensor:
+        role = host.anatomy.roles[name]
+        portion = portion_of(portions, role)
+        assert portion is not None  # `check_whole` has looked
+        return portion_tensor(portion, role, host, sources)
+
+    return get
+
+
+def _shards(sizes: Mapping[str, int], limit: int, single: str | None) -> dict[str, list[str]]:
+    """File name -> tensors, in the host's order, filled up to `limit` bytes, unless all go in one."""
+    if single is not None:  # open_clip reads no shards
+        return {single: list(sizes)}
     groups: list[list[str]] = [[]]
     held = 0
-    for name, item in items.items():
-        size = item.count * itemsize
+    for name, size in sizes.items():
         if groups[-1] and held + size > limit:
             groups.append([])
             held = 0
@@ -166,12 +189,15 @@ def _shards(items: Mapping[str, Item], itemsize: int, limit: int) -> dict[str, l
     return {f"model-{i:05}-of-{len(groups):05}.safetensors": g for i, g in enumerate(groups, 1)}
 
 
-def _write_index(
-    path: Path, shards: Mapping[str, Sequence[str]], items: Mapping[str, Item], itemsize: int
-) -> None:
-    total = sum(items[name].count for members in shards.values() for name in members) * itemsize
+def _count(host: Source, made: Made) -> int:
+    """Numbers in a tensor; an upper bound where it is one of several cut from the same."""
+    return sum(math.prod(host.checkpoint.entries[name].shape) for name in made.sources)
+
+
+def _write_index(path: Path, shards: Mapping[str, Sequence[str]], sizes: Mapping[str, int]) -> None:
     table = {name: file for file, members in shards.items() for name in members}
-    text = json.dumps({"metadata": {"total_size": total}, "weight_map": table}, indent=2)
+    total = {"total_size": sum(sizes.values())}
+    text = json.dumps({"metadata": total, "weight_map": table}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
 
 

@@ -182,6 +182,9 @@ def _value(document: Document, cursor: Cursor) -> Iterator[Option]:
         yield from (Option(unit, "word") for unit in UNITS)
     elif last == "at":
         yield Option("layers", "part", "layers of this blend, whichever stack they are of")
+        yield from (
+            Option(f"layers.{k}", "part", about) for k, about in signatures.KINDS_ABOUT.items()
+        )
         yield from _parts()
     elif last == "when":
         yield Option("method", "word", "the method, where it is a choice")

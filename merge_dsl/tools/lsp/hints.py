@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning.recipe import Recipe
 from merge_dsl.rules.checked import assignments, blends
-from merge_dsl.space.compile import compile_space
 from merge_dsl.space.resolve import SpaceError
+from merge_dsl.space.routes import space_of
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import counted
 from merge_dsl.tools.lsp.document import Document
@@ -22,14 +22,14 @@ def hints_of(document: Document) -> list[tuple[int, str]]:
     if recipe is None:
         return []
     spaces = {}
-    for target in recipe.merges:
+    for target in (*recipe.merges, *recipe.routes):
         try:
-            spaces[target] = Counter(slot.hole for slot in compile_space(recipe, target).slots)
+            spaces[target] = Counter(slot.hole for slot in space_of(recipe, target).slots)
         except SpaceError:
             continue  # what is not known has no dimensions to show
     found = []
     for span in _lines(recipe):
-        # A `let` may serve several merges; each draws it once.
+        # A `let` may serve several merges and routes; each draws it once.
         sizes = [
             sum(n for at, n in holes.items() if span.start <= at < span.end)
             for holes in spaces.values()
@@ -44,7 +44,7 @@ def hints_of(document: Document) -> list[tuple[int, str]]:
 
 
 def _lines(recipe: Recipe) -> Iterator[Span]:
-    """What holes stand in: lines of settings, `let`s, and choices of a method."""
+    """What holes stand in: lines of settings, `let`s, choices of a method, and hops of a road."""
     for let in recipe.lets.values():
         yield let.span
     for _, assignment in assignments(recipe):
@@ -52,3 +52,6 @@ def _lines(recipe: Recipe) -> Iterator[Span]:
     for _, _, line in blends(recipe):
         if len(line.methods) > 1:
             yield line.method_span
+    for route in recipe.routes.values():
+        yield from (line.span for line in route.settings)
+        yield from (hop.span for hop in route.hops)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from merge_dsl.meaning import engines
 from merge_dsl.meaning.engines import ENGINES, Option
-from merge_dsl.meaning.methods import METHODS, Setting
+from merge_dsl.meaning.methods import BLEND, METHODS, Setting
 from merge_dsl.meaning.metrics import METRICS
-from merge_dsl.meaning.parts import SHORT, TREE
+from merge_dsl.meaning.parts import KINDS, SHORT, TREE
 from merge_dsl.tools.lsp.cursor import Cursor
 
 BLOCKS: dict[str, dict[str, Option]] = {
@@ -19,6 +19,11 @@ BLOCKS: dict[str, dict[str, Option]] = {
     "search": engines.SEARCH,
 }
 SEED = "`seed`: whole number; the same seed draws the same masks"
+KINDS_ABOUT = {
+    "attention": "the attention of each layer",
+    "mlp": "the inner part of each layer, its experts among it",
+    "norms": "all of a layer that is neither attention nor its inner part",
+}
 KEPT = "read and checked; this version cannot run it yet"
 
 
@@ -56,6 +61,8 @@ def part(name: str) -> str | None:
     whole = SHORT.get(name, name)
     if whole not in TREE:
         return None
+    if whole.rpartition(".")[2] in KINDS:
+        return f"**{name}**: {KINDS_ABOUT[whole.rpartition('.')[2]]}"
     leaves = ", ".join(f"`{leaf}`" for leaf in TREE[whole])
     return f"**{name}**: a part of a model, {leaves}"
 
@@ -69,6 +76,7 @@ def setting(name: str, of: Setting) -> str:
     }.get(of.kind, of.kind)
     spoken = str(of.default).lower() if isinstance(of.default, bool) else of.default
     default = "must be given" if of.default is None else f"default {spoken}"
+    default = "no default" if name in BLEND else default
     where = "for each `take`" if of.scope == "ingredient" else "once for the blend"
     return f"`{name}`: {kind}{_bounds(of.low, of.high)}, {default}, {where}; {of.about}"
 
@@ -102,10 +110,11 @@ def settings_at(cursor: Cursor) -> dict[str, str]:
     if first == "route":
         return {name: f"`{name}`: {KEPT}" for name in engines.ROUTE}
     inner = first in ("take", "each")
+    tables = [METHODS[chosen].settings for chosen in methods_at(cursor)]
     return {
         name: setting(name, of)
-        for chosen in methods_at(cursor)
-        for name, of in METHODS[chosen].settings.items()
+        for table in ([*tables, BLEND] if tables else [])
+        for name, of in table.items()
         if not (inner and of.scope == "shared")
     }
 
@@ -113,7 +122,8 @@ def settings_at(cursor: Cursor) -> dict[str, str]:
 def words_at(cursor: Cursor) -> list[tuple[str, str]]:
     """The words that the setting of a blend under the cursor can be, each with a line about it."""
     name = cursor.texts[0] if cursor.texts else ""
-    found = [METHODS[chosen].settings.get(name) for chosen in methods_at(cursor)]
+    known = [METHODS[chosen].settings for chosen in methods_at(cursor)]
+    found = [BLEND[name]] if name in BLEND and known else [table.get(name) for table in known]
     return [(word, of.about) for of in found[:1] if of is not None for word in of.words]
 
 

@@ -142,7 +142,7 @@ def _holes(
             embed = True
         else:
             word = shown(node.text) if isinstance(node, Leaf) else "this"
-            what = f"the filter {word}: awase has no word for these tensors alone"
+            what = f"the filter {word}: of a genome awase carries `embed_tokens` alone"
             context.lose(f"genome.filters[{number}]", what, node)
     settings: Settings = ()
     for name in EVOLVED.get(method, ("weight",)):

@@ -50,13 +50,14 @@ Value = float | int | bool | Curve | Hole | Steps
 
 @dataclass(frozen=True)
 class Regions:
-    """One setting. None is as `rest`; of `layers`, the earlier range wins."""
+    """One setting. None is as `rest`; of `layers`, the earlier range wins, and any of them over `kinds`."""
 
     rest: Value | None = None
     embed: Value | None = None
     norm: Value | None = None
     head: Value | None = None
     layers: tuple[tuple[int, int, Value], ...] = ()
+    kinds: tuple[tuple[str, Value], ...] = ()  # of tensors in a layer: attention, mlp
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -67,6 +68,7 @@ class Regions:
             self.norm,
             self.head,
             *(value for _, _, value in self.layers),
+            *(value for _, value in self.kinds),
         )
         return tuple(value for value in found if value is not None)
 
@@ -166,6 +168,7 @@ def canonical(regions: Regions) -> Regions:
         norm=None if regions.norm == quiet else regions.norm,
         head=None if regions.head == quiet else regions.head,
         layers=tuple(runs),
+        kinds=tuple(sorted(pair for pair in regions.kinds if pair[1] != regions.rest)),
     )
 
 

@@ -168,6 +168,8 @@ def _lines(name: str, regions: Regions, blend: Blend) -> list[str]:
             )  # and the final norm, which goes with it
         if norm is not None and norm != head:
             lines.append(f"{name} = {_value(norm)} at language.norm")
+    for kind, value in regions.kinds:
+        lines.append(f"{name} = {_value(value)}{_per(value)} at layers.{kind}")
     for low, high, value in regions.layers:
         lines.append(f"{name} = {_value(value)}{_per(value)} at layers[{_span(low, high)}]")
     return lines

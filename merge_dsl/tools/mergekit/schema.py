@@ -151,7 +151,14 @@ FILTERS = {  # a filter is a piece of a tensor's name; these are pieces of no ot
     ".layers.": "layers",
     "model.layers": "layers",
     "model.layers.": "layers",
+    "self_attn": "attention",
+    "self_attn.": "attention",
+    ".self_attn.": "attention",
+    "mlp": "mlp",
+    "mlp.": "mlp",
+    ".mlp.": "mlp",
 }
+KIND_FILTERS = {"attention": "self_attn", "mlp": "mlp"}  # those of a decoder such as Llama's
 ONE_LAYER = re.compile(r"(?:model)?\.?layers\.([0-9]{1,4})\.")
 
 

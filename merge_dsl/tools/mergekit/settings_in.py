@@ -10,10 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from merge_dsl.meaning.methods import METHODS as OWN
+from merge_dsl.meaning.parts import KINDS
 from merge_dsl.text.words import nearest, quoted
 from merge_dsl.tools.mergekit.notes import Notes, shown
 from merge_dsl.tools.mergekit.plan import Curve, Regions, Settings, Value, canonical
-from merge_dsl.tools.mergekit.schema import INERT, METHODS, RENAMED, Default, Method, region_of
+from merge_dsl.tools.mergekit.schema import (
+    INERT,
+    KIND_FILTERS,
+    METHODS,
+    RENAMED,
+    Default,
+    Method,
+    region_of,
+)
 from merge_dsl.tools.mergekit.yaml_in import Entry, Items, Leaf, Node, Table
 
 Case = tuple[str | int, Value]  # a region, and the value there
@@ -45,11 +54,31 @@ def settings_of(method: str, own: Level | None, outer: Sequence[Level], notes: N
                 outside = level.table.entry(name) if level.table else None
                 if outside is not None:
                     _extend(cases, _cases(known, outside, f"{level.where}.{name}", Notes()))
+        cases = _in_reach(cases, name, own, outer, notes)
         if cases:
             settings.append((RENAMED.get(name, name), _regions(cases, known, name)))
     order = list(known.settings) if known else []
     rank = {RENAMED.get(name, name): number for number, name in enumerate(order)}
     return tuple(sorted(settings, key=lambda item: (rank.get(item[0], len(rank)), item[0])))
+
+
+def _in_reach(
+    cases: list[Case], name: str, own: Level | None, outer: Sequence[Level], notes: Notes
+) -> list[Case]:
+    """Without single layers behind a kind of tensors: in a recipe a single layer goes before."""
+    late = [
+        case
+        for number, case in enumerate(cases)
+        if isinstance(case[0], int) and any(region in KINDS for region, _ in cases[:number])
+    ]
+    if late:
+        levels = [level for level in (own, *outer) if level is not None and level.table is not None]
+        entry = next((e for lv in levels if lv.table and (e := lv.table.entry(name))), None)
+        where = entry.place if entry is not None else None
+        what = "a filter for one layer behind one for a kind of tensors: put it before"
+        line, column = (where.line, where.column) if where is not None else (1, 1)
+        notes.lose(name, what, line, column)
+    return [case for case in cases if case not in late]
 
 
 def carried(
@@ -219,4 +248,7 @@ def _regions(cases: Sequence[Case], known: Method | None, name: str) -> Regions:
         value = first(number, "layers", "all")
         if value is not None:
             layers.append((number, number, value))
-    return canonical(Regions(rest, **outside, layers=tuple(layers)))
+    kinds = [(kind, first(kind, "layers", "all")) for kind in KIND_FILTERS]
+    written = {region for region, _ in cases}
+    given = tuple((kind, v) for kind, v in kinds if kind in written and v is not None)
+    return canonical(Regions(rest, **outside, layers=tuple(layers), kinds=given))

@@ -110,6 +110,7 @@ def _regions(regions: Regions, change: Change) -> Regions:
         changed(regions.norm),
         changed(regions.head),
         tuple((low, high, change(value)) for low, high, value in regions.layers),
+        tuple((kind, change(value)) for kind, value in regions.kinds),
     )
 
 
@@ -130,5 +131,10 @@ def _kept(settings: Settings, blend: Blend) -> Settings:
         ]
         embed = regions.embed if blend.first else None
         norm, head = (regions.norm, regions.head) if blend.last else (None, None)
-        found.append((name, canonical(Regions(regions.rest, embed, norm, head, tuple(layers)))))
+        found.append(
+            (
+                name,
+                canonical(Regions(regions.rest, embed, norm, head, tuple(layers), regions.kinds)),
+            )
+        )
     return tuple(found)

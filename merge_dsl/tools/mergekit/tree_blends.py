@@ -7,6 +7,7 @@ told to make, blends of one method; what is left is noted by its line.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from merge_dsl.meaning.parts import KINDS
 from merge_dsl.meaning.parts import canonical as part_named
 from merge_dsl.text import tree
 from merge_dsl.tools.mergekit.plan import Blend, Curve, Input, Model, Regions, Settings, Value
@@ -71,6 +72,9 @@ def _claim(claims: dict[str, Claims], path: tree.Path, line: Line, reader: Reade
         reader.lose(path.span, f"there is no part `{path.dotted}`")
         return
     part = name.partition(".")[0]
+    if name.rpartition(".")[2] in KINDS:
+        reader.lose(path.span, "mergekit makes whole layers by one method; use `at layers.…` in it")
+        return
     mine = claims.setdefault(part, Claims())
     before, after = ENDS[part]
     if name == part:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from merge_dsl.meaning.methods import METHODS as OWN
+from merge_dsl.meaning.parts import KINDS
 from merge_dsl.meaning.parts import canonical as part_named
 from merge_dsl.meaning.settings import text_of
 from merge_dsl.meaning.values import calculate
@@ -15,7 +16,7 @@ from merge_dsl.text import tree
 from merge_dsl.text.source import Source, Span
 from merge_dsl.tools.mergekit.notes import Notes
 from merge_dsl.tools.mergekit.plan import Curve, Hole, Regions, Settings, Steps, Value, canonical
-from merge_dsl.tools.mergekit.schema import METHODS, Default, theirs
+from merge_dsl.tools.mergekit.schema import KIND_FILTERS, METHODS, Default, theirs
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,9 @@ def _placed(before: Regions, line: tree.Setting, value: Value, reader: Reader) -
 
 def _at(before: Regions, path: tree.Path, value: Value, reader: Reader) -> Regions:
     name = part_named(path.dotted)
+    part, _, kind = path.dotted.rpartition(".")
+    if kind in KINDS and part in ("layers", "language.layers", "vision.layers"):
+        return _of_kind(before, path, kind, value, reader)
     if path.dotted == "layers" or name == "language.layers":
         if path.slices and not any(s.low is None for s in path.slices):
             if isinstance(value, Curve | Steps):
@@ -196,6 +200,21 @@ def _at(before: Regions, path: tree.Path, value: Value, reader: Reader) -> Regio
     if name == "language.norm":
         return replace(before, norm=value)
     reader.lose(path.span, f"mergekit has no setting for `{path.dotted}` alone")
+    return before
+
+
+def _of_kind(before: Regions, path: tree.Path, kind: str, value: Value, reader: Reader) -> Regions:
+    """A kind of tensors is a filter in mergekit, for all layers at once."""
+    said = reader.source.slice(path.span)
+    if kind not in KIND_FILTERS:
+        reader.lose(path.span, f"mergekit has no filter for `{said}`")
+    elif path.slices and not any(s.low is None for s in path.slices):
+        reader.lose(path.span, f"mergekit has no filter for `{said}`: some layers and some tensors")
+    elif before.layers:
+        reader.lose(path.span, "behind single layers mergekit has no filter for a kind of tensors")
+    else:
+        kept = tuple(pair for pair in before.kinds if pair[0] != kind)
+        return replace(before, kinds=(*kept, (kind, value)))
     return before
 
 

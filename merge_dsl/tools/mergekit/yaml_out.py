@@ -21,7 +21,7 @@ from merge_dsl.tools.mergekit.plan import (
     Walk,
 )
 from merge_dsl.tools.mergekit.references_out import Written, reference
-from merge_dsl.tools.mergekit.schema import DTYPES, METHODS, PARTS
+from merge_dsl.tools.mergekit.schema import DTYPES, KIND_FILTERS, METHODS, PARTS
 from merge_dsl.tools.mergekit.to_genome import filled, genome_of, holes
 
 LAST = "merged"  # the name that `import` gives to what has none
@@ -162,6 +162,7 @@ def _setting(regions: Regions) -> Written:
             cases.append((filter, value))
     for low, high, value in regions.layers:
         cases += [(f"layers.{layer}.", value) for layer in range(low, min(high, low + 999) + 1)]
+    cases += [(KIND_FILTERS[kind], value) for kind, value in regions.kinds]
     if not cases and regions.rest is not None:
         return _value(regions.rest)
     found: list[Written] = [{"filter": filter, "value": _value(value)} for filter, value in cases]

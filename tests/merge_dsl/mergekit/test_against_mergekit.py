@@ -46,8 +46,9 @@ def _resolved(document: dict[str, Any]) -> Iterator[tuple[tuple[str, str, int], 
             low, high = piece.sources[0].layer_range
             for layer in range(high - low):
                 t = layer / (high - low - 1) if high - low > 1 else 1
-                name = f"model.layers.{at}.mlp.up_proj.weight"
-                yield (part, name, at), _at(read, module, piece, name, t)
+                for tail in ("self_attn.q_proj", "mlp.up_proj", "input_layernorm"):
+                    name = f"model.layers.{at}.{tail}.weight"
+                    yield (part, name, at), _at(read, module, piece, name, t)
                 at += 1
         for name in ("model.norm.weight", "lm_head.weight"):
             yield (part, name, -1), _at(read, module, slices[-1], name, 0)

@@ -127,6 +127,23 @@ def test_ends_of_a_route_from_elsewhere_are_slices_without_layers(awase: Command
             "has one method",
         ),
         ("merge m { language by soup { take b } }", "no method `soup`"),
+        (
+            "merge m { language by linear { take b; take a { weight = 0.2 at layers.norms } } }",
+            "no filter for `layers.norms`",
+        ),
+        (
+            "merge m { language by linear { take b; take a { weight = 0.2 at layers.mlp[0..3] } } }",
+            "some layers and some tensors",
+        ),
+        (
+            "merge m { language by linear { take b; take a {\n"
+            "weight = 0.2 at layers[3]\nweight = 0.3 at language.layers.mlp } } }",
+            "behind single layers",
+        ),
+        (
+            "merge m { language by linear { take a; take b }\nkeep language.layers.mlp from a }",
+            "makes whole layers by one method",
+        ),
         ("merge m { language by ties { base c; take b } }", "without `compat = mergekit`"),
         ("merge m { language by slerp { base c; compat = paper; take b } }", "straight line"),
         ("merge m { language by linear { take b { weight = 0.5; size = 4GiB } } }", "no setting"),
@@ -154,6 +171,20 @@ def test_shipped_recipes_are_exported_as_far_as_it_goes(recipe: Path, awase: Com
     assert "not carried" in err
     for document in yaml.safe_load_all(out):
         assert "genome" in document or "merge_method" in document
+
+
+def test_kinds_of_tensors_become_filters(awase: Command) -> None:
+    text = (
+        "merge merged { language by linear { take a; take b {\nweight = 0.5\n"
+        "weight = curve(0.1, 0.9) at layers.attention\nweight = 0.0 at layers[3] } } }\n"
+    )
+    code, (document,), err = exported(awase, text)
+    assert code == 0, err
+    assert document["models"][1]["parameters"]["weight"] == [
+        {"filter": "layers.3.", "value": 0.0},
+        {"filter": "self_attn", "value": [0.1, 0.9]},
+        {"value": 0.5},
+    ]
 
 
 def test_a_text_that_cannot_stand_in_yaml_is_quoted(awase: Command) -> None:

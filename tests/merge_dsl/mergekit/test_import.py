@@ -70,6 +70,15 @@ def test_a_gradient_ends_where_mergekit_ends_it(awase: Command) -> None:
             ["1.0", "0.0 at layers[2..3]"],
         ),
         ("[{value: 1}, {filter: lm_head, value: 0}]", ["1.0"]),  # the first that fits decides
+        (
+            "[{filter: self_attn, value: [0, 1]}, {filter: mlp, value: 0.5}, {value: 1}]",
+            ["1.0", "curve(0.0, 1.0) at layers.attention", "0.5 at layers.mlp"],
+        ),
+        (
+            "[{filter: layers.2., value: 0}, {filter: mlp, value: 0.5}, {value: 1}]",
+            ["1.0", "0.5 at layers.mlp", "0.0 at layers[2]"],
+        ),
+        ("[{filter: layers, value: 1}, {filter: mlp, value: 0}, {value: 1}]", ["1.0"]),
         ("1e-3", ["0.001"]),  # a text in YAML, and a number to mergekit
         ("[0.5]", ["0.5"]),
     ],
@@ -80,6 +89,23 @@ def test_filters(filters: str, lines: list[str], awase: Command) -> None:
     assert code == 0, err
     found = [s.split("weight = ")[1].rstrip(" }") for s in recipe.splitlines() if "weight" in s]
     assert found == lines
+
+
+def test_a_layer_behind_a_kind_of_tensors_is_named(awase: Command) -> None:
+    """In mergekit the first filter that fits decides; in a recipe a single layer goes before."""
+    filters = "[{filter: mlp, value: 0.5}, {filter: layers.2., value: 0}, {value: 1}]"
+    models = f"models: [{{model: o/a, parameters: {{weight: {filters}, density: 1}}}}]\n"
+    code, recipe, err = imported(awase, HEAD + models)
+    assert code == 1 and "a filter for one layer behind one for a kind of tensors" in err
+    assert "0.5 at layers.mlp" in recipe and "layers[2]" not in recipe
+
+
+@pytest.mark.parametrize("word", ["q_proj", "layernorm", "input_layernorm", "norm"])
+def test_filters_that_awase_has_no_word_for(word: str, awase: Command) -> None:
+    filters = f"[{{filter: {word}, value: 0.5}}, {{value: 1}}]"
+    models = f"models: [{{model: o/a, parameters: {{weight: {filters}}}}}]\n"
+    code, _, err = imported(awase, HEAD + models)
+    assert code == 1 and f"the filter `{word}`: awase has no word for these tensors alone" in err
 
 
 def test_outer_parameters_reach_what_no_filter_of_a_model_fits(awase: Command) -> None:

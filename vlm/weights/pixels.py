@@ -1,0 +1,92 @@
+"""How a model wants its pictures: mean and deviation of each channel, and the size of the picture.
+
+In: the folder of a checkpoint. Out: `Pixels`, or None where the folder does not say. A processor that
+makes pictures of another size than the tower reads is a ModelError: nothing later would say so in words.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlm.errors import ModelError
+
+FILES = ("preprocessor_config.json", "processor_config.json")
+OPEN_CLIP = "open_clip_config.json"
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # where open_clip's config says nothing
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A channel's value p, from 0 to 1, reaches the tower as (p − mean) / std."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int] | None = None  # height and width, where they are fixed
+
+    def alike(self, other: "Pixels") -> bool:
+        """Whether two processors make the same numbers of one picture, but for the last digits."""
+        pairs = zip(self.mean + self.std, other.mean + other.std, strict=True)
+        return all(abs(one - two) < 1e-6 for one, two in pairs)
+
+
+def pixels_of(folder: Path) -> Pixels | None:
+    """What the processor of a folder does to a picture; None without one."""
+    table = _read(folder / OPEN_CLIP).get("preprocess_cfg")
+    if isinstance(table, dict):
+        return Pixels(
+            _numbers(table.get("mean")) or CLIP_MEAN, _numbers(table.get("std")) or CLIP_STD
+        )
+    for file in FILES:
+        table = _read(folder / file)
+        inner = table.get("image_processor")
+        table = inner if isinstance(inner, dict) else table
+        if "image_mean" in table or table.get("do_normalize") is False:
+            return _of(table)
+    return None
+
+
+def _of(table: Mapping[str, Any]) -> Pixels | None:
+    mean, std = _numbers(table.get("image_mean")), _numbers(table.get("image_std"))
+    if table.get("do_normalize") is False:
+        mean, std = (0.0,) * 3, (1.0,) * 3
+    if not mean or not std or len(mean) != len(std) or 0 in std:
+        return None
+    cut = table.get("do_center_crop", "crop_size" in table)
+    size = table.get("crop_size" if cut and "crop_size" in table else "size")
+    if isinstance(size, int):
+        size = {"height": size, "width": size}
+    if isinstance(size, dict) and {"height", "width"} <= size.keys():
+        return Pixels(mean, std, (int(size["height"]), int(size["width"])))
+    return Pixels(mean, std)
+
+
+def check_processor(folder: Path, config: Any) -> None:
+    """Raise ModelError where the processor of a model makes pictures that its tower cannot read."""
+    vision = getattr(config, "vision_config", None)
+    found, wanted = pixels_of(folder), getattr(vision, "image_size", None)
+    if found is None or found.size is None or wanted is None:
+        return
+    high, wide = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)[:2]
+    if found.size != (high, wide):
+        raise ModelError(
+            f"the processor in {folder} makes pictures of {found.size[0]} by {found.size[1]},"
+            f" and its tower reads {high} by {wide}",
+            "copy preprocessor_config.json from the model that the tower came with",
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(x, int | float) for x in value):
+        return ()
+    return tuple(float(x) for x in value)
