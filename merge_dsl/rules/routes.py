@@ -110,6 +110,7 @@ def never_walked(checked: Checked) -> Iterator[Diagnostic]:
             if hop.origin is None:
                 continue
             fewest = fewest_through(checked.recipe, road, route.hops, hop)
+            fewest = None if fewest is None else fewest + road.pinned
             if fewest is not None and (not fitting or fewest <= max(fitting)):
                 continue
             message = f"no candidate can reach `{_shown(checked, hop)}`"
