@@ -472,9 +472,9 @@ def test_every_shipped_recipe_says_what_it_should() -> None:
     about = {"N108", "N199", "C901", "C902"}  # what is not on this machine, or not in this version
     assert {name: found - about for name, found in said.items()} == {
         "emoji_ja": set(),
-        "evovlm_jp": {"M408"},  # llava's positions are another base's
+        "evovlm_jp": set(),
         "hybrid_polyglot": {"M408", "R605"},
-        "route_jp_math": {"R603", "R604"},
+        "route_jp_math": {"R604"},
     }
 
 
