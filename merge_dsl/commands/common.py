@@ -16,8 +16,9 @@ from merge_dsl.meaning.load import NONE, Loaded, load_recipe
 from merge_dsl.meaning.recipe import Recipe, Write
 from merge_dsl.rules.not_yet import not_yet
 from merge_dsl.search.errors import SearchError
-from merge_dsl.space.compile import Space, compile_space
+from merge_dsl.space.compile import Space
 from merge_dsl.space.fill import models_of
+from merge_dsl.space.routes import RouteSpace, space_of
 from merge_dsl.text.diagnostics import Diagnostic, Severity
 from merge_dsl.text.source import Source
 from merge_dsl.tools.show_text import show_text
@@ -25,11 +26,11 @@ from merge_dsl.tools.show_text import show_text
 
 @dataclass(frozen=True)
 class Job:
-    """A recipe that can be run, and the merge that it is about."""
+    """A recipe that can be run, and the merge or route that it is about."""
 
     source: Source
     recipe: Recipe
-    space: Space
+    space: Space | RouteSpace
     target: str
     write: Write | None
     models: dict[str, Path]  # the parents that the target takes, and where they lie
@@ -91,7 +92,7 @@ def open_job(path: str, download: bool = False, words: Mapping[str, str] = NONE)
             )
         models[name] = folder
     write = next((write for write in recipe.writes if write.target == target), None)
-    return Job(loaded.source, recipe, compile_space(recipe, target), target, write, models)
+    return Job(loaded.source, recipe, space_of(recipe, target), target, write, models)
 
 
 def show_errors(source: Source, diagnostics: tuple[Diagnostic, ...]) -> None:

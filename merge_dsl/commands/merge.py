@@ -8,12 +8,19 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from merge_dsl.commands.asking import required
 from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
-from merge_dsl.space.candidate import Candidate
+from merge_dsl.meaning.engines import SHARD_BYTES
+from merge_dsl.search.errors import CandidateFailed
+from merge_dsl.space.candidate import Candidate, Walk
 from merge_dsl.space.fill import fill
 from merge_dsl.text.words import counted
+
+if TYPE_CHECKING:
+    from vlm.route.walker import Walker
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,13 +37,24 @@ def _merge(job: Job, out: str | None) -> int:
     search = job.recipe.search_of(job.target)
     seed = search.seed if search is not None and search.seed is not None else 0
     folder = target_folder(job, out)
-    write_candidate(job, fill(job.space, (), seed), job.source.text, folder)
+    candidate = fill(job.space, (), seed)
+    try:
+        required(job, candidate)
+    except CandidateFailed as error:
+        raise Mistake(str(error), "write another road, or require less") from error
+    write_candidate(job, candidate, job.source.text, folder)
     print(f"wrote {folder}")
     return DONE
 
 
-def write_candidate(job: Job, candidate: Candidate, recipe: str, folder: Path) -> None:
-    """Write one candidate to `folder`; `recipe` is kept inside."""
+def write_candidate(
+    job: Job,
+    candidate: Candidate | Walk,
+    recipe: str,
+    folder: Path,
+    walker: "Walker | None" = None,
+) -> None:
+    """Write one candidate to `folder`; `recipe` is kept inside. `walker` has its parents in memory."""
     from vlm.weights.source import open_sources
     from vlm.weights.writer import check_target, write_model
 
@@ -46,15 +64,19 @@ def write_candidate(job: Job, candidate: Candidate, recipe: str, folder: Path) -
     sources = open_sources(job.models, **marked(job))
     write = job.write
     dtype = write.dtype if write is not None else None
-    limit = write.shard if write is not None else None
-    write_model(
-        candidate,
-        sources,
-        folder,
-        recipe=recipe,
-        dtype=dtype,
-        **({"shard_bytes": limit} if limit else {}),
+    size = (write.shard if write is not None else None) or SHARD_BYTES
+    if isinstance(candidate, Candidate):
+        write_model(candidate, sources, folder, recipe=recipe, dtype=dtype, shard_bytes=size)
+        return
+    from vlm.route.export import write_walk
+    from vlm.route.walker import Walker
+
+    walker = walker or Walker(candidate, sources)
+    found = write_walk(
+        candidate, walker, sources, folder, recipe=recipe, dtype=dtype, shard_bytes=size
     )
+    count = counted(len(candidate.hops), "layer")
+    print(f"{count}; reopened, its logits differ by {found.largest:.2g} from the walk's")
 
 
 def target_folder(job: Job, out: str | None) -> Path:

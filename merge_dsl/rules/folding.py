@@ -2,7 +2,7 @@
 
 A scale before a layer folds into that layer's last matrices, because each layer begins with a norm that
 takes no notice of the scale of what it reads. It does not fold where layers disagree about positions or
-norms, at the first hop of a tied model, or where it is zero or negative.
+norms, or where it is zero; at the first hop of a tied model it folds by untying it.
 """
 
 from collections.abc import Iterator
@@ -71,11 +71,14 @@ def first_hops(checked: Checked) -> Iterator[Diagnostic]:
             continue
         if any((low, high) != (1.0, 1.0) for _, low, high in interval(checked.recipe, scale)):
             message = f"the first hop is scaled, and `{route.begins[-1].model}` ties head to embed"
-            help = "the scale cannot be stored in the embedding alone; scale a later hop"
+            help = "it is stored in the embedding, so the result gets a head of its own; or scale a later hop"
             yield finding("R606", scale.span, message, help)
 
 
 def _first_scale(route: Route) -> Expr | None:
+    begin = route.begins[-1].part if route.begins else None
+    if begin is not None and begin.slices is not None:
+        return None  # the first hop is one that `begin` pins, which has no scale
     if route.pool:
         line = route.setting("scale")
         return line.value if line else None

@@ -15,14 +15,18 @@ from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import Space, gene_of
 from merge_dsl.space.edits import Edit, apply, begins_line, has_comment, indent_of, whole_lines
 from merge_dsl.space.fill import method_of, seed_of
+from merge_dsl.space.freeze_route import freeze_route
 from merge_dsl.space.resolve import SHARED, Slot, assignments_of, spoken
+from merge_dsl.space.routes import RouteSpace
 from merge_dsl.text.source import Source, Span
 
 Table = dict[Slot, Value]
 
 
-def freeze(source: Source, space: Space, values: Sequence[Value], seed: int) -> str:
+def freeze(source: Source, space: Space | RouteSpace, values: Sequence[Value], seed: int) -> str:
     """The frozen text. It is to lie where the original lies; `relocate` moves it elsewhere."""
+    if isinstance(space, RouteSpace):
+        return freeze_route(source, space, values)
     table: Table = dict(zip(space.slots, values, strict=True))
     edits: list[Edit] = []
     for let in space.recipe.lets.values():

@@ -57,9 +57,23 @@ def test_the_thread(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(Path("second/report.json").read_text()) == report
 
 
+# The command, with trials so slow that a signal finds it between the first and the last.
+SLOW = """
+import sys, time
+from vlm.evaluator import Evaluator
+taste = Evaluator.taste_candidate
+def slowly(*args, **kwargs):
+    time.sleep(0.5)
+    return taste(*args, **kwargs)
+Evaluator.taste_candidate = slowly
+from merge_dsl.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_a_stopped_run_goes_on(place: Path) -> None:
     assert evolve("--run", "whole") == 0
-    command = [sys.executable, "-m", "merge_dsl", "evolve", "../tiny.merge", "--run", "torn"]
+    command = [sys.executable, "-c", SLOW, "evolve", "../tiny.merge", "--run", "torn"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     journal = Path("torn/journal.jsonl")
     deadline = time.monotonic() + 120

@@ -108,11 +108,7 @@ def _language(model: Any, names: Mapping[int, str]) -> list[Stem]:
     for part, module in (("embedding", embed), ("head", head)):
         if module is None or id(module) not in names:
             raise ModelError(f"no {part} is found in a {kind!r} model", "use a model that speaks")
-    decoder = model.get_decoder()
-    while hasattr(decoder, "get_decoder") and (inner := decoder.get_decoder()) is not decoder:
-        decoder = inner
-    if any(module is head for module in decoder.modules()):  # it stopped at the head's own model
-        decoder = model.get_submodule(names[id(embed)].rpartition(".")[0])
+    decoder = decoder_of(model)
     if names.get(id(decoder), "") == "":
         raise ModelError(
             f"no language model is found in a {kind!r} model",
@@ -131,6 +127,36 @@ def _language(model: Any, names: Mapping[int, str]) -> list[Stem]:
             stems.append(Stem(names[id(layer)], f"language.layers.{i - crossed}"))
     stems += [Stem(names[id(embed)], "language.embed"), Stem(names[id(head)], "language.head")]
     return stems + _around(names, decoder, stack, "language")
+
+
+def decoder_of(model: Any) -> Any:
+    """The module whose layers speak; some families wrap it twice."""
+    embed, head = model.get_input_embeddings(), model.get_output_embeddings()
+    decoder = model.get_decoder()
+    while hasattr(decoder, "get_decoder") and (inner := decoder.get_decoder()) is not decoder:
+        decoder = inner
+    if any(module is head for module in decoder.modules()):  # it stopped at the head's own model
+        name = next(name for name, module in model.named_modules() if module is embed)
+        decoder = model.get_submodule(name.rpartition(".")[0])
+    return decoder
+
+
+def tower_of(model: Any) -> Any:
+    """The module whose layers see; None for a blind model."""
+    if getattr(model.config, "vision_config", None) is None:
+        return None
+    return model.get_encoder(modality="image")
+
+
+def list_in(module: nn.Module) -> nn.ModuleList | None:
+    """The one list of layers of a decoder or a tower; None where there are several, or none."""
+    lists = [found for found in _lists(module) if len(found) > 0]
+    if not lists:
+        return None
+    longest = max(lists, key=len)
+    alike = [m for m in lists if isinstance(m[0], type(longest[0]))]
+    crossed = any(hasattr(layer, CROSS) for layer in longest)
+    return longest if len(alike) == 1 and not crossed else None
 
 
 def _vision(model: Any, names: Mapping[int, str], decoder: str) -> list[Stem]:

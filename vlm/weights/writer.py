@@ -9,6 +9,8 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -60,6 +62,17 @@ def check_target(out: Path, parents: Iterable[Path] = ()) -> None:
         raise MergeError(f"{out} exists, and awase did not write it", "move it, or write elsewhere")
 
 
+@dataclass(frozen=True)
+class Item:
+    """One tensor of a result: how many numbers it holds at most, and how it is come by."""
+
+    count: int
+    read: Callable[[], Tensor]
+
+
+Config = dict[str, object]
+
+
 def write_model(
     candidate: Candidate,
     sources: Sources,
@@ -74,26 +87,56 @@ def write_model(
     `recipe` is the frozen recipe's text, kept inside; `dtype` is "bf16", "fp16" or "fp32" (None: the
     host's own); a shard holds at most `shard_bytes` bytes unless one tensor is larger.
     """
-    check_target(out, (source.folder for source in sources.values()))
-    out = out.resolve()  # a link to a larger disk stays a link
+    parents = [source.folder for source in sources.values()]
+    check_target(out, parents)
     host = host_of(candidate, sources)
     sources = fit(candidate, host, sources)
     check_whole(candidate, host, sources)
     check_processor(host.folder, host.config)
-    dtype = dtype or SPELT.get(host.checkpoint.dtype, "fp32")
+    get = _getter(portions_of(candidate, host), host, sources)
+    items = {
+        name: Item(_count(host, made), partial(made.out_of, get))
+        for name, made in host.written().items()
+    }
+    write_items(items, host, parents, out, recipe=recipe, dtype=dtype, shard_bytes=shard_bytes)
+
+
+def dtype_of(host: Source, dtype: str | None) -> str:
+    """The type that is written: the one wanted, else the host's own."""
+    return dtype or SPELT.get(host.checkpoint.dtype, "fp32")
+
+
+def write_items(
+    items: Mapping[str, Item],
+    host: Source,
+    parents: Iterable[Path],
+    out: Path,
+    *,
+    recipe: str,
+    dtype: str | None = None,
+    shard_bytes: int = 5 * 1024**3,
+    edit: Callable[[Config], Config] = lambda config: config,
+    check: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Write tensors by their names in the file, and the host's other files.
+
+    `edit` changes what config.json says. `check` looks at the finished folder before it takes its
+    place; what it raises leaves no trace on the disk.
+    """
+    check_target(out, parents)
+    out = out.resolve()  # a link to a larger disk stays a link
+    dtype = dtype_of(host, dtype)
     target = DTYPES[dtype]
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part-{os.getpid()}")
     part.mkdir()
     try:
-        spelt = host.written()
-        get = _getter(portions_of(candidate, host), host, sources)
-        sizes = {name: _count(host, made) * target.itemsize for name, made in spelt.items()}
+        sizes = {name: item.count * target.itemsize for name, item in items.items()}
         shards = _shards(sizes, shard_bytes, OPEN_CLIP if host.spelling else None)
         for file, members in shards.items():
             tensors = {}
             for name in members:
-                tensor = spelt[name].out_of(get)
+                tensor = items[name].read()
                 tensors[name] = (
                     tensor.to(target).contiguous() if tensor.is_floating_point() else tensor
                 )
@@ -101,7 +144,8 @@ def write_model(
             save_file(tensors, part / file, metadata={"format": "pt"})
         if len(shards) > 1:
             _write_index(part / INDEX, shards, sizes)
-        _copy_rest(host.folder, part, NAMES[dtype])
+        _copy_rest(host.folder, part, NAMES[dtype], edit)
+        check(part)
         (part / PROVENANCE).write_text(recipe, encoding="utf-8")
         _move_into_place(part, out)
     finally:
@@ -159,12 +203,13 @@ def _write_index(path: Path, shards: Mapping[str, Sequence[str]], sizes: Mapping
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _copy_rest(host: Path, part: Path, dtype: str) -> None:
+def _copy_rest(host: Path, part: Path, dtype: str, edit: Callable[[Config], Config]) -> None:
     """Config, tokenizer, processor and templates of the host; its weights stay behind."""
     for file in _other_files(host):
         if file.name == "config.json":
             config = json.loads(file.read_text(encoding="utf-8"))
-            text = json.dumps(_with_dtype(config, dtype), indent=2, ensure_ascii=False)
+            config = _with_dtype(edit(config), dtype)
+            text = json.dumps(config, indent=2, ensure_ascii=False)
             (part / file.name).write_text(text + "\n", encoding="utf-8")
         else:
             shutil.copyfile(file, part / file.name)
@@ -177,9 +222,9 @@ def _other_files(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _with_dtype(config: dict[str, object], dtype: str) -> dict[str, object]:
+def _with_dtype(config: Config, dtype: str) -> Config:
     """The same config, saying what the weights are now stored as, in every nested config too."""
-    changed: dict[str, object] = {}
+    changed: Config = {}
     for key, value in config.items():
         if key in ("dtype", "torch_dtype"):
             changed[key] = dtype
