@@ -33,7 +33,7 @@ def swapped(*pairs: tuple[str, str]) -> str:
     ("old", "new", "found"),
     [
         ('shisa from "', 'shisa form "', ("S001", 8, 13)),
-        ("density = 0.1..1.0 start 0.5 per 8 layers", "density =", ("S002", 22, 16)),
+        ("density = 0.1..1.0 start 0.5 per 8 layers", "density =", ("S002", 24, 16)),
         ("    take shisa\n  }\n}", "    take shisa\n  }\n", ("S003", 15, 1)),
         ("    take shisa\n  }\n}", "    take shisa\n}\n", ("S003", 18, 3)),
         ("merge student {", "merge student", ("S002", 15, 14)),
@@ -42,13 +42,13 @@ def swapped(*pairs: tuple[str, str]) -> str:
         ("seed = 7", "seed = 7,,", ("S001", 18, 41)),
         ("(seed = 7)", "(seed = 7", ("S003", 18, 31)),
         ("recipe evovlm_jp\n", "", ("S001", 6, 1)),
-        ("base mistral", "base = mistral", ("S001", 19, 10)),
+        ("base mistral", "base = mistral", ("S001", 21, 10)),
         ("  keep vision", "  weight = 3\n  keep vision", ("S001", 16, 10)),
         ('shisa-gamma-7b-v1"', "shisa-gamma-7b-v1", ("S003", 8, 18)),
-        ("report student {", "report model {", ("S005", 36, 8)),
-        ("take shisa", "take Shisa", ("S004", 25, 10)),
-        ("sigma = 0.17", "sigma ＝ 0.17", ("S004", 31, 21)),
-        ("sigma = 0.17", "sigma = ０.17", ("S004", 31, 23)),
+        ("report student {", "report model {", ("S005", 39, 8)),
+        ("take shisa", "take Shisa", ("S004", 28, 10)),
+        ("sigma = 0.17", "sigma ＝ 0.17", ("S004", 34, 21)),
+        ("sigma = 0.17", "sigma = ０.17", ("S004", 34, 23)),
     ],
 )
 def test_one_mistake_yields_one_message(old: str, new: str, found: tuple[str, int, int]) -> None:
@@ -64,7 +64,7 @@ def test_all_errors_in_one_run() -> None:
         ("report student", "reprot student"),
     )
     lines = [line for _, line, _ in errors(text)]
-    assert lines == [12, 22, 25, 33, 36]
+    assert lines == [12, 24, 28, 36, 39]
 
 
 def test_a_closing_brace_too_many() -> None:
