@@ -59,8 +59,9 @@ def test_the_thread(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 # The command, with trials so slow that a signal finds it between the first and the last.
 SLOW = """
-import sys, time
+import signal, sys, time
 from vlm.evaluator import Evaluator
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job of a shell
 taste = Evaluator.taste_candidate
 def slowly(*args, **kwargs):
     time.sleep(0.5)
