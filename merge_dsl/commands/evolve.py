@@ -126,7 +126,7 @@ def _evolve(run: Run) -> int:
         best = freeze(job.source, space, result.winner.values, run.seed)
         best = relocate(best, job.recipe.folder, run.folder)
         _write_text(run.folder / BEST, best)
-        write_candidate(job, run.filled(result.winner.values), best, run.out)
+        write_candidate(job, run.filled(result.winner.values), best, run.out, run.quiet)
         if shown:
             _report(run, evaluator, shown, result)
     print(f"recipe      {run.folder / BEST}\ncheckpoint  {run.out}")

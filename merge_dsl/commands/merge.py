@@ -14,14 +14,17 @@ from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.space.candidate import Candidate
 from merge_dsl.space.fill import fill
 from merge_dsl.text.words import counted
+from merge_dsl.tools.written import Written
+
+LARGEST_SHARD = 5 * 1000**3  # bytes, where the recipe says nothing; as transformers has it
 
 
 def run(args: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    return told(lambda: _merge(open_job(args.recipe, args.download), args.out))
+    return told(lambda: _merge(open_job(args.recipe, args.download), args.out, args.quiet))
 
 
-def _merge(job: Job, out: str | None) -> int:
+def _merge(job: Job, out: str | None, quiet: bool) -> int:
     if job.space.genes:
         raise Mistake(
             f"{job.recipe.name} has {counted(len(job.space.genes), 'hole')} to fill",
@@ -30,13 +33,15 @@ def _merge(job: Job, out: str | None) -> int:
     search = job.recipe.search_of(job.target)
     seed = search.seed if search is not None and search.seed is not None else 0
     folder = target_folder(job, out)
-    write_candidate(job, fill(job.space, (), seed), job.source.text, folder)
+    write_candidate(job, fill(job.space, (), seed), job.source.text, folder, quiet)
     print(f"wrote {folder}")
     return DONE
 
 
-def write_candidate(job: Job, candidate: Candidate, recipe: str, folder: Path) -> None:
-    """Write one candidate to `folder`; `recipe` is kept inside."""
+def write_candidate(
+    job: Job, candidate: Candidate, recipe: str, folder: Path, quiet: bool = False
+) -> None:
+    """Write one candidate to `folder`; `recipe` is kept inside. How far it is goes to stderr."""
     from vlm.weights.source import open_sources
     from vlm.weights.writer import check_target, write_model
 
@@ -47,14 +52,16 @@ def write_candidate(job: Job, candidate: Candidate, recipe: str, folder: Path) -
     write = job.write
     dtype = write.dtype if write is not None else None
     limit = write.shard if write is not None else None
-    write_model(
-        candidate,
-        sources,
-        folder,
-        recipe=recipe,
-        dtype=dtype,
-        **({"shard_bytes": limit} if limit else {}),
-    )
+    with Written(folder.name, quiet) as written:
+        write_model(
+            candidate,
+            sources,
+            folder,
+            recipe=recipe,
+            dtype=dtype,
+            shard_bytes=limit or LARGEST_SHARD,
+            tell=written.tell,
+        )
 
 
 def target_folder(job: Job, out: str | None) -> Path:

@@ -11,12 +11,12 @@ through transformers' own conversion rules, never compared as they stand. The ru
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
+from vlm.anatomy.body import REST, Anatomy, Role
 from vlm.compat import ensure_torchvision
 from vlm.errors import ModelError
 
@@ -40,30 +40,6 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING  # noqa: 
 
 CONTRASTIVE = re.compile(r"clip|siglip\d?")
 TOWERS = re.compile(r"(clip|siglip\d?)_vision_model|dinov\d|.*_vision(_model)?")
-REST = "rest"  # what is beside the image encoder of a contrastive model; it goes with its host
-
-
-@dataclass(frozen=True)
-class Role:
-    """What one tensor is: the unit it belongs to and its name inside that unit."""
-
-    unit: str
-    tail: str
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """A model taken apart. `roles` is keyed by the names in the file, in the file's order."""
-
-    roles: Mapping[str, Role]
-    shapes: Mapping[Role, tuple[int, ...]]  # what the architecture wants, tied twins left out
-    sees: bool  # has a vision tower
-    speaks: bool = True  # has a language model; a tower alone has none
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """Every unit, in the architecture's order."""
-        return tuple(dict.fromkeys(role.unit for role in self.shapes))
 
 
 def is_tower(config: Any) -> bool:

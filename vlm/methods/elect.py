@@ -3,18 +3,16 @@
 Yadav et al. 2023, "TIES-Merging: Resolving Interference When Merging Models", arXiv:2306.01708.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import torch
-from torch import Tensor
-
-from vlm.methods.kernel import blocks, weight_sum
+from vlm.methods.arrays import Array, library, scaled
+from vlm.methods.given import weight_sum
 
 
 def elect_and_merge(
-    deltas: Sequence[Tensor], weights: Sequence[float], normalize: bool, compat: str
-) -> Tensor:
-    """One difference from several: each position adds up those that point the elected way.
+    weights: Sequence[float], normalize: bool, compat: str
+) -> Callable[[Sequence[Array]], Array]:
+    """What makes one difference of several: each position adds up those that point the elected way.
 
         γ = sgn(Σ_i v_i),   m_i = [sgn(v_i) = γ]
         merge = Σ_i m_i w_i δ_i  /  Σ_i m_i w_i        (normalize; without it, the numerator alone)
@@ -24,37 +22,40 @@ def elect_and_merge(
     cancel, γ = +1.
 
     Where agreeing weights of both signs sum to zero (but for rounding), the sum is not divided.
-    Raises MergeError where normalize meets Σ w_i = 0.
+    What it is given is changed. Raises MergeError where normalize meets Σ w_i = 0.
     """
     if normalize:
         weight_sum(weights)
-    flat = [one.flatten() for one in deltas]
-    merged = torch.empty_like(flat[0])
-    for part in blocks(flat[0]):
-        merged[part] = _merge_block([one[part] for one in flat], weights, normalize, compat)
-    return merged.view_as(deltas[0])
-
-
-def _merge_block(
-    deltas: Sequence[Tensor], weights: Sequence[float], normalize: bool, compat: str
-) -> Tensor:
     weighted = compat == "mergekit"
-    total = torch.zeros_like(deltas[0])
-    for delta, weight in zip(deltas, weights, strict=True):
-        total.add_(delta, alpha=weight if weighted else 1.0)
-    elected = torch.where(total >= 0, 1.0, -1.0) if weighted else total.sign_()
-    merged = torch.zeros_like(elected)
-    divisor = torch.zeros_like(elected)
-    for delta, weight in zip(deltas, weights, strict=True):
-        # γ v_i is |v_i| where v_i agrees, and not above zero where it does not.
-        vote = delta * (elected * weight) if weighted else delta * elected
-        vote.clamp_(min=0)
-        merged.add_(vote, alpha=1.0 if weighted else weight)
-        if normalize:
-            divisor.add_(vote > 0, alpha=weight)
-    merged.mul_(elected)
-    if not normalize:
-        return merged
     mixed = min(weights) < 0 < max(weights)
     nothing = 1e-6 * sum(map(abs, weights)) if mixed else 0.0
-    return merged.div_(divisor.masked_fill_(divisor.abs() <= nothing, 1.0))
+
+    def merge(deltas: Sequence[Array]) -> Array:
+        xp = library(deltas[0])
+        total = xp.zeros_like(deltas[0])
+        for delta, weight in zip(deltas, weights, strict=True):
+            if weighted:
+                delta *= weight
+            total += delta
+        up = total >= 0 if weighted else total > 0
+        down = total < 0
+        divisor = xp.zeros_like(total)
+        for delta, weight in zip(deltas, weights, strict=True):
+            agrees = ((delta > 0) & up) | ((delta < 0) & down)
+            delta *= agrees
+            if not weighted:
+                delta *= weight
+            if normalize:
+                divisor += scaled(agrees, weight)
+        merged = deltas[0]
+        for delta in deltas[1:]:
+            merged += delta
+        if not normalize:
+            return merged
+        if mixed:
+            divisor *= abs(divisor) > nothing
+        divisor += divisor == 0  # what is not divided is divided by one
+        merged /= divisor
+        return merged
+
+    return merge

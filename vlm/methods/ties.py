@@ -4,24 +4,18 @@ Yadav et al. 2023, "TIES-Merging: Resolving Interference When Merging Models", a
 The paper trims a model as a whole; here, as everywhere in the field, trimming is per tensor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-import torch
-from torch import Tensor
-
+from vlm.methods.arrays import Array
 from vlm.methods.elect import elect_and_merge
-from vlm.methods.kernel import Settings, Shared, differences, needed, weights_of
+from vlm.methods.given import Settings, Shared, weights_of
 from vlm.methods.masks import Draw
-from vlm.methods.trim import trim
+from vlm.methods.pieces import Pieces, onto, piecewise
+from vlm.methods.trim import trims
 
 
-def ties(
-    base: Tensor | None,
-    tensors: Sequence[Tensor],
-    settings: Settings,
-    shared: Shared,
-    draw: Draw | None,
-) -> Tensor:
+@piecewise
+def ties(pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None) -> Iterator[Array]:
     """Trim, elect, merge; reads `weight`, `density`, and `scale`, `normalize`, `compat`.
 
         δ̂_i = trim(x_i − b, d_i)
@@ -29,11 +23,9 @@ def ties(
 
     `draw` is not read. Raises MergeError without a base, or where normalize meets Σ w_i = 0.
     """
-    base = needed(base, tensors)
-    deltas = differences(base, tensors)
-    for i, one in enumerate(settings):
-        deltas[i] = trim(deltas[i], one["density"])
-    merged = elect_and_merge(
-        deltas, weights_of(settings), bool(shared["normalize"]), shared["compat"]
-    )
-    return torch.add(base, merged, alpha=shared["scale"])
+    merge = elect_and_merge(weights_of(settings), bool(shared["normalize"]), shared["compat"])
+    trimmed = trims(pieces, [one["density"] for one in settings])
+    for _, base, deltas in pieces.differences():
+        for delta, trim in zip(deltas, trimmed, strict=True):
+            trim(delta)
+        yield onto(base, merge(deltas), shared["scale"])

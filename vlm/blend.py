@@ -1,0 +1,146 @@
+"""One tensor of a candidate, computed. The search, in memory, and `awase merge`, on disk, both ask here.
+
+In: what makes a tensor, its role, the opened parents. Out: its numbers in order, a piece at a time, fp32.
+What is kept is the parent's own bytes, and not asked for here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from merge_dsl.space.candidate import Blend, Ingredient, Origin, Value
+from vlm.anatomy.body import Role
+from vlm.errors import MergeError
+from vlm.merge import Portion, Sources
+from vlm.methods import Draw, kernel_of
+from vlm.methods.pieces import Pieces, Read
+from vlm.weights.raw import Numbers, Raw, is_sound
+from vlm.weights.source import Source
+
+LOOK = 1 << 16  # numbers that are looked at together
+
+
+def blended(
+    portion: Portion,
+    role: Role,
+    sources: Sources,
+    keep: bool = False,
+    memo: dict[Any, Any] | None = None,
+) -> Iterator[Numbers]:
+    """The numbers of one blended tensor: fp32, flat, piece after piece in order.
+
+    `keep` holds the parents' tensors in memory for the next call; `memo` keeps what the equation found
+    out about them, and belongs to this tensor and these parents. Raises MergeError, with the tensor's
+    name, where the equation has no answer, and where a parent holds NaN.
+    """
+    blend = portion.made_by
+    assert isinstance(blend, Blend)
+    name = f"{role.unit}.{role.tail}"
+    at = portion.index
+    each = [_settings(ingredient.settings, at) for ingredient in blend.ingredients]
+    shared = _settings(blend.settings, at)
+    pieces, base = _pieces(blend, role, sources, keep, {} if memo is None else memo)
+    kernel = kernel_of(blend.method)
+    start = 0
+    try:
+        walk = getattr(kernel, "walk", None) or partial(_whole, kernel)
+        for piece in walk(pieces, each, shared, _draw(blend, name)):
+            if base is not None:
+                piece = piece + base(slice(start, start + len(piece)))
+                start += len(piece)
+            yield piece
+    except MergeError as error:
+        raise error.at(name) from None  # an equation knows no name
+
+
+def _pieces(
+    blend: Blend, role: Role, sources: Sources, keep: bool, memo: dict[Any, Any]
+) -> tuple[Pieces, Read | None]:
+    """What the equation is given, and a base that is added to what comes out.
+
+    Differences are given as they are, from a base of zeros: added to the base first and taken from it
+    again, a small one would lose its last digits.
+    """
+    base = None if blend.base is None else _raw(sources[blend.base.model], role, keep)
+    added = [sources[ingredient.origin.model].difference for ingredient in blend.ingredients]
+    raws = [_of(ingredient, role, sources, keep) for ingredient in blend.ingredients]
+    first = base if base is not None else raws[0]
+    assert first is not None  # only what is added to a base may be nothing
+    if base is None or not any(added):
+        reads = [raw.widened for raw in raws if raw is not None]
+        return Pieces(first.shape, None if base is None else base.widened, reads, memo=memo), None
+    nothing = partial(_zeros, prod(first.shape))
+    reads = [
+        nothing if raw is None else raw.widened if alone else partial(_difference, raw, base)
+        for raw, alone in zip(raws, added, strict=True)
+    ]
+    return Pieces(first.shape, nothing, reads, memo=memo), base.widened
+
+
+def _of(ingredient: Ingredient, role: Role, sources: Sources, keep: bool) -> Raw | None:
+    """What an ingredient gives; None where an adapter changes nothing."""
+    source = sources[ingredient.origin.model]
+    if source.partial and role not in source.names:
+        return None
+    return _raw(source, role, keep)
+
+
+def _raw(source: Source, role: Role, keep: bool) -> Raw:
+    known = role in source.resident
+    raw = source.raw(role, keep)
+    if not known:
+        refuse_unsound(raw, f"{source.name_of(role)} of {source.name}")
+    return raw
+
+
+def refuse_unsound(raw: Raw, name: str) -> None:
+    """Raise MergeError where a parent's tensor holds what is no number.
+
+    It must be looked for: an equation that drops small numbers may drop it in silence.
+    """
+    for start in range(0, len(raw.numbers), LOOK):
+        if not is_sound(raw.dtype, raw.numbers[start : start + LOOK]):
+            raise MergeError(
+                f"{name} holds infinities or NaN",
+                "fetch the model anew, or take this part from another",
+            )
+
+
+def _difference(raw: Raw, base: Raw, part: slice) -> Numbers:
+    found = raw.widened(part)
+    found -= base.widened(part)
+    return found
+
+
+def _zeros(count: int, part: slice) -> Numbers:
+    return np.zeros(len(range(*part.indices(count))), dtype=np.float32)
+
+
+def _whole(
+    kernel: Any, pieces: Pieces, settings: Any, shared: Any, draw: Draw | None
+) -> Iterator[Numbers]:
+    """For an equation that needs all of a tensor at once."""
+    import torch
+
+    piece = pieces.at(slice(0, pieces.count))
+    base, *tensors = (
+        None if x is None else torch.from_numpy(x).view(pieces.shape)
+        for x in (piece.base, *piece.tensors)
+    )
+    yield kernel(base, tensors, settings, shared, draw).contiguous().view(-1).numpy()
+
+
+def _draw(blend: Blend, name: str) -> Draw | None:
+    if blend.seed is None:
+        return None
+    models: Sequence[Origin] = [ingredient.origin for ingredient in blend.ingredients]
+    return Draw(blend.seed, name, tuple(origin.model for origin in models))
+
+
+def _settings(settings: Mapping[str, tuple[Value, ...]], at: int) -> dict[str, Any]:
+    """What holds at one unit: words as they are, numbers and flags as floats."""
+    here = {name: values[at] for name, values in settings.items()}
+    return {n: value if isinstance(value, str) else float(value) for n, value in here.items()}
