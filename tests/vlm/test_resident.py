@@ -1,6 +1,7 @@
 """What the model in memory computes again for the next candidate, and what it does not."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from vlm.errors import MergeError
 from vlm.methods import trim
 from vlm.resident import Resident
 from vlm.weights.source import Source, open_source
+
+ties = import_module("vlm.methods.ties")  # the module, not the equation of its name
 
 
 @pytest.fixture
@@ -92,3 +95,30 @@ def test_limits_are_found_once(sources: dict[str, Source], monkeypatch: pytest.M
     assert searched == []
     fresh = Resident(one, sources).put(heavier).state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in fresh.items())
+
+
+def test_what_agrees_is_elected_once_for_the_same_densities(
+    sources: dict[str, Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elected = []
+    real = ties.elect
+
+    def counted(*given):
+        elected.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(ties, "elect", counted)
+
+    def child(weight: float, density: float = 0.4) -> Candidate:
+        return student("ties", 1.0, weight, base=True, density=density)
+
+    model = Resident(child(0.7), sources)
+    asked = [(0.7, 0.4), (0.6, 0.4), (0.5, 0.4), (0.5, 0.3), (0.4, 0.3), (0.3, 0.4)]
+    counts = []
+    for weight, density in asked:
+        elected.clear()
+        found = {n: t.clone() for n, t in model.put(child(weight, density)).state_dict().items()}
+        counts.append(bool(elected))
+        fresh = Resident(child(0.7), sources).put(child(weight, density)).state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in fresh.items())
+    assert counts == [True, True, False, True, True, True]

@@ -33,8 +33,11 @@ def of_tensor(x: Any) -> Array:
 
 
 def scaled(mask: Array, factor: float) -> Array:
-    """A mask times a number: fp32."""
-    return mask * (np.float32(factor) if isinstance(mask, np.ndarray) else factor)
+    """A mask times a number: fp32, in two steps, for numpy takes longer to do both at once."""
+    found = mask.astype(np.float32) if isinstance(mask, np.ndarray) else mask.float()
+    if factor != 1.0:
+        found *= factor
+    return found
 
 
 def doubled(x: Array) -> Array:
@@ -50,6 +53,16 @@ def inner(x: Array, y: Array) -> float:
 def absolute(x: Array) -> float:
     """Σ |x| in double precision."""
     return float(abs(doubled(x)).sum())
+
+
+def packed(mask: Array) -> Array:
+    """A mask as small as it can be kept: one bit a position."""
+    return np.packbits(mask) if isinstance(mask, np.ndarray) else mask
+
+
+def unpacked(mask: Array, size: int) -> Array:
+    """A mask of `size` positions that was packed."""
+    return np.unpackbits(mask, count=size) if isinstance(mask, np.ndarray) else mask
 
 
 def count(mask: Array) -> int:

@@ -8,7 +8,7 @@ election after Yadav et al. 2023, arXiv:2306.01708. `dare_ties` is what Akiba et
 from collections.abc import Callable, Iterator
 
 from vlm.errors import MergeError
-from vlm.methods.arrays import Array, absolute
+from vlm.methods.arrays import Array, absolute, scaled
 from vlm.methods.elect import elect_and_merge
 from vlm.methods.given import Settings, Shared, weight_sum, weights_of
 from vlm.methods.masks import Draw, keep_mask
@@ -61,7 +61,7 @@ def _dropped(
         density = densities[i]
         if density >= 1:
             return delta
-        delta *= keep_mask(draw, i, density, part, delta)
+        delta *= scaled(keep_mask(draw, i, density, part, delta), 1.0)
         if shared["rescale"] and shared["compat"] == "paper" and density > 0:
             delta /= density
         return delta

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from vlm.errors import MergeError
-from vlm.methods.arrays import Array, library, row_order
+from vlm.methods.arrays import Array, library, row_order, scaled
 from vlm.methods.dare import drawn, rescaled
 from vlm.methods.elect import elect_and_merge
 from vlm.methods.given import Settings, Shared, weight_sum, weights_of
@@ -92,7 +92,7 @@ def _dropped(
         order = row_order(abs(delta), width)
         chances = library(delta).empty_like(delta)
         chances[order] = like(np.tile(row, len(delta) // width), delta)
-        delta *= keep_mask(draw, i, chances, part, delta)
+        delta *= scaled(keep_mask(draw, i, chances, part, delta), 1.0)
         if divides:
             delta /= chances
         return delta

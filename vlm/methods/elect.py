@@ -5,8 +5,10 @@ Yadav et al. 2023, "TIES-Merging: Resolving Interference When Merging Models", a
 
 from collections.abc import Callable, Sequence
 
-from vlm.methods.arrays import Array, library, scaled
+from vlm.methods.arrays import Array, scaled
 from vlm.methods.given import weight_sum
+
+LEAST = 1e-37  # changes no sum of weights, and makes zero by zero zero
 
 
 def elect_and_merge(
@@ -24,38 +26,57 @@ def elect_and_merge(
     Where agreeing weights of both signs sum to zero (but for rounding), the sum is not divided.
     What it is given is changed. Raises MergeError where normalize meets Σ w_i = 0.
     """
+    merge = merging(weights, normalize)
+    votes = None if compat == "paper" else list(weights)
+
+    return lambda deltas: merge(deltas, elect(deltas, votes))
+
+
+def elect(deltas: Sequence[Array], weights: Sequence[float] | None = None) -> list[Array]:
+    """m_i: where each difference points the elected way. With `weights` votes are weighted, as mergekit's."""
+    votes = deltas if weights is None else [d * w for d, w in zip(deltas, weights, strict=True)]
+    total = votes[0] + 0.0  # a copy
+    for vote in votes[1:]:
+        total += vote
+    up = total > 0 if weights is None else total >= 0
+    down = total < 0
+    return [((vote > 0) & up) | ((vote < 0) & down) for vote in votes]
+
+
+def merging(
+    weights: Sequence[float], normalize: bool
+) -> Callable[[Sequence[Array], Sequence[Array]], Array]:
+    """What adds up differences where their masks m_i say so; what it is given is changed.
+
+    Raises MergeError where normalize meets Σ w_i = 0.
+    """
     if normalize:
         weight_sum(weights)
-    weighted = compat == "mergekit"
     mixed = min(weights) < 0 < max(weights)
     nothing = 1e-6 * sum(map(abs, weights)) if mixed else 0.0
 
-    def merge(deltas: Sequence[Array]) -> Array:
-        xp = library(deltas[0])
-        total = xp.zeros_like(deltas[0])
-        for delta, weight in zip(deltas, weights, strict=True):
-            if weighted:
-                delta *= weight
-            total += delta
-        up = total >= 0 if weighted else total > 0
-        down = total < 0
-        divisor = xp.zeros_like(total)
-        for delta, weight in zip(deltas, weights, strict=True):
-            agrees = ((delta > 0) & up) | ((delta < 0) & down)
-            delta *= agrees
-            if not weighted:
-                delta *= weight
-            if normalize:
-                divisor += scaled(agrees, weight)
-        merged = deltas[0]
-        for delta in deltas[1:]:
-            merged += delta
+    def merge(deltas: Sequence[Array], masks: Sequence[Array]) -> Array:
+        shares = [scaled(mask, weight) for mask, weight in zip(masks, weights, strict=True)]
+        for delta, share in zip(deltas, shares, strict=True):
+            delta *= share
+        merged = _sum(deltas)
         if not normalize:
             return merged
+        divisor = _sum(shares)
         if mixed:
             divisor *= abs(divisor) > nothing
-        divisor += divisor == 0  # what is not divided is divided by one
+            divisor += divisor == 0  # what is not divided is divided by one
+        else:
+            divisor += LEAST
         merged /= divisor
         return merged
 
     return merge
+
+
+def _sum(parts: Sequence[Array]) -> Array:
+    """In the place of the first."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole += part
+    return whole

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from math import sqrt
 from typing import NamedTuple
 
-from vlm.methods.arrays import Array, ascending, count, joined, kth_smallest, positions
+from vlm.methods.arrays import Array, ascending, count, joined, kth_smallest, positions, scaled
 from vlm.methods.pieces import Pieces
 
 Trim = Callable[[Array], None]  # changes one piece after another, each once and in order
 SHORT = 1 << 17  # below it, a tensor is looked at as a whole
 SAMPLE = 1 << 16
+KEPT = 16  # limits of one tensor that are remembered
 
 
 class Limit(NamedTuple):
@@ -61,6 +62,8 @@ def limits(pieces: Pieces, keeps: Sequence[set[int]]) -> list[dict[int, Limit]]:
     found = [{k: _known(pieces, i, k) for k in ks} for i, ks in enumerate(keeps)]
     wanted = [(i, k) for i, ks in enumerate(found) for k, limit in ks.items() if limit is None]
     if wanted:
+        for old in [key for key in pieces.memo if key[0] == "limit"][: -KEPT or None]:
+            del pieces.memo[old]  # a search over densities asks for each of them once
         for (i, k), limit in zip(wanted, _searched(pieces, wanted), strict=True):
             pieces.memo["limit", i, k] = found[i][k] = limit
     return [{k: limit for k, limit in ks.items() if limit is not None} for ks in found]
@@ -143,9 +146,13 @@ class _Largest:
     def __call__(self, magnitudes: Array) -> Array:
         kept = magnitudes > self.value
         if self.level:
-            first = positions(magnitudes == self.value)[: self.level]
-            kept[first] = True
-            self.level -= len(first)
+            equal = magnitudes == self.value
+            found = count(equal)
+            if found <= self.level:
+                kept |= equal
+            else:
+                kept[positions(equal)[: self.level]] = True
+            self.level -= min(found, self.level)
         return kept
 
 
@@ -154,7 +161,7 @@ def _trim(limit: Limit) -> Trim:
 
     def trim(delta: Array) -> None:
         if limit.value >= 0:
-            delta *= largest(abs(delta))
+            delta *= scaled(largest(abs(delta)), 1.0)
 
     return trim
 
@@ -164,6 +171,6 @@ def _band(above: Limit, top: Limit) -> Trim:
 
     def band(delta: Array) -> None:
         magnitudes = abs(delta)
-        delta *= largest(magnitudes) & ~dropped(magnitudes)
+        delta *= scaled(largest(magnitudes) & ~dropped(magnitudes), 1.0)
 
     return band
