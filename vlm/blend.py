@@ -7,7 +7,7 @@ What is kept is the parent's own bytes, and not asked for here.
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,17 +70,17 @@ def _pieces(
     first = base if base is not None else raws[0]
     assert first is not None  # only what is added to a base may be nothing
     if base is None or not any(added):
-        reads = [raw.widened for raw in raws if raw is not None]
-        return Pieces(first.shape, None if base is None else base.widened, reads, memo=memo), None
+        reads = [raw.read for raw in raws if raw is not None]
+        return Pieces(first.shape, None if base is None else base.read, reads, memo=memo), None
     nothing = partial(_zeros, prod(first.shape))
     reads = [
-        nothing if raw is None else raw.widened if alone else partial(_difference, raw, base)
+        nothing if raw is None else raw.read if alone else partial(_difference, raw.read, base.read)
         for raw, alone in zip(raws, added, strict=True)
     ]
-    return Pieces(first.shape, nothing, reads, memo=memo), base.widened
+    return Pieces(first.shape, nothing, reads, memo=memo), base.read
 
 
-def _of(ingredient: Ingredient, role: Role, sources: Sources, keep: bool) -> Raw | None:
+def _of(ingredient: Ingredient, role: Role, sources: Sources, keep: bool) -> "_Parent | None":
     """What an ingredient gives; None where an adapter changes nothing."""
     source = sources[ingredient.origin.model]
     if source.partial and role not in source.names:
@@ -88,30 +88,51 @@ def _of(ingredient: Ingredient, role: Role, sources: Sources, keep: bool) -> Raw
     return _raw(source, role, keep)
 
 
-def _raw(source: Source, role: Role, keep: bool) -> Raw:
+class _Parent(NamedTuple):
+    """A parent's tensor: its shape, and how its numbers are read."""
+
+    shape: tuple[int, ...]
+    read: Read
+
+
+def _raw(source: Source, role: Role, keep: bool) -> _Parent:
+    """A tensor that is held has been looked at; another is, the first time that it is read through.
+
+    NaN must be looked for: an equation that drops small numbers may drop it in silence.
+    """
     known = role in source.resident
     raw = source.raw(role, keep)
-    if not known:
-        refuse_unsound(raw, f"{source.name_of(role)} of {source.name}")
-    return raw
+    name = f"{source.name_of(role)} of {source.name}"
+    if keep and not known:
+        for start in range(0, len(raw.numbers), LOOK):
+            _refuse_unsound(raw, slice(start, start + LOOK), name)
+    return _Parent(raw.shape, raw.widened if keep else _looking(raw, name))
 
 
-def refuse_unsound(raw: Raw, name: str) -> None:
-    """Raise MergeError where a parent's tensor holds what is no number.
+def _looking(raw: Raw, name: str) -> Read:
+    seen = 0
 
-    It must be looked for: an equation that drops small numbers may drop it in silence.
-    """
-    for start in range(0, len(raw.numbers), LOOK):
-        if not is_sound(raw.dtype, raw.numbers[start : start + LOOK]):
-            raise MergeError(
-                f"{name} holds infinities or NaN",
-                "fetch the model anew, or take this part from another",
-            )
+    def read(part: slice) -> Numbers:
+        nonlocal seen
+        if part.start == seen and part.step in (None, 1):
+            _refuse_unsound(raw, part, name)
+            seen = part.stop
+        return raw.widened(part)
+
+    return read
 
 
-def _difference(raw: Raw, base: Raw, part: slice) -> Numbers:
-    found = raw.widened(part)
-    found -= base.widened(part)
+def _refuse_unsound(raw: Raw, part: slice, name: str) -> None:
+    if not is_sound(raw.dtype, raw.numbers[part]):
+        raise MergeError(
+            f"{name} holds infinities or NaN",
+            "fetch the model anew, or take this part from another",
+        )
+
+
+def _difference(read: Read, base: Read, part: slice) -> Numbers:
+    found: Numbers = read(part)
+    found -= base(part)
     return found
 
 

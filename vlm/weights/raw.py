@@ -29,6 +29,8 @@ NO_NUMBER: Mapping[str, tuple[str, int, int]] = {
     "F32": ("<u4", 0x7FFFFFFF, 0x7F800000),
     "F64": ("<u8", 0x7FFFFFFFFFFFFFFF, 0x7FF0000000000000),
 }
+# As fp32: the least that is rounded to an infinity, halfway between the largest number and the next.
+TOO_LARGE = {"BF16": 0x7F7F8000, "F16": 0x477FF000}
 HALF = np.uint32(0x7FFF)
 
 
@@ -61,9 +63,18 @@ class Raw:
 
 def is_sound(dtype: str, numbers: Numbers) -> bool:
     """Whether there is no infinity and no NaN among numbers as stored."""
-    if dtype not in NO_NUMBER or numbers.size == 0:
+    return dtype not in NO_NUMBER or _all_below(numbers, *NO_NUMBER[dtype])
+
+
+def fits(values: Numbers, dtype: str) -> bool:
+    """Whether fp32 numbers are numbers, and none too large for `dtype` when it is rounded."""
+    words, unsigned, least = NO_NUMBER["F32"]
+    return _all_below(values, words, unsigned, TOO_LARGE.get(dtype, least))
+
+
+def _all_below(numbers: Numbers, words: str, unsigned: int, least: int) -> bool:
+    if numbers.size == 0:
         return True
-    words, unsigned, least = NO_NUMBER[dtype]
     seen = numbers.view(words)
     return bool((seen & seen.dtype.type(unsigned)).max() < least)
 
@@ -71,13 +82,13 @@ def is_sound(dtype: str, numbers: Numbers) -> bool:
 def rounded(values: Numbers, dtype: str) -> Numbers:
     """fp32 numbers as `dtype` stores them: to the nearest, of two as near to the even one.
 
-    What is no number must have been refused before: rounding could make a number of it. `values` may be
-    changed.
+    What does not fit must have been refused before: rounding could make a number of what is none.
+    `values` may be changed.
     """
     if dtype == "F32":
         return values
     if dtype != "BF16":
-        with np.errstate(over="ignore"):  # an infinity, which whoever writes it refuses
+        with np.errstate(over="ignore"):
             return values.astype(STORED[dtype])
     words = values.view(np.uint32)
     odd = words >> np.uint32(16)

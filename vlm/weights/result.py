@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from merge_dsl.space.candidate import Keep
 from vlm.anatomy.body import Role
 from vlm.blend import blended
@@ -20,7 +18,7 @@ from vlm.merge import Portion, Sources, origins_of, portion_of
 from vlm.methods.pieces import fill
 from vlm.weights.checkpoint import Checkpoint
 from vlm.weights.made import Made, itself
-from vlm.weights.raw import BYTES, FLOATS, STORED, Numbers, Raw, is_sound, of_tensor, rounded
+from vlm.weights.raw import BYTES, FLOATS, STORED, Numbers, Raw, fits, is_sound, of_tensor, rounded
 from vlm.weights.source import Source
 from vlm.weights.stream import Planned
 
@@ -142,14 +140,19 @@ def _stored(raw: Raw, dtype: str, name: str) -> Iterator[Numbers]:
 
 
 def _rounded(values: Numbers, dtype: str, name: str) -> Numbers:
-    # Before and behind: rounding can make a number of NaN, and an infinity of a large number.
-    return _sound(rounded(_sound(values, "F32", name), dtype), dtype, name)
+    if not fits(values, dtype):
+        raise _unsound(name, dtype)
+    return rounded(values, dtype)
 
 
 def _sound(numbers: Numbers, dtype: str, name: str) -> Numbers:
     if not is_sound(dtype, numbers):
-        raise MergeError(
-            f"{name} would hold infinities or NaN in {NAMES.get(dtype, dtype)}",
-            "check the weights of the recipe, or write it as bf16 or fp32",
-        )
-    return np.ascontiguousarray(numbers)
+        raise _unsound(name, dtype)
+    return numbers
+
+
+def _unsound(name: str, dtype: str) -> MergeError:
+    return MergeError(
+        f"{name} would hold infinities or NaN in {NAMES.get(dtype, dtype)}",
+        "check the weights of the recipe, or write it as bf16 or fp32",
+    )
