@@ -1,7 +1,7 @@
 # make demo      evolve the embedded Japanese VLM (makes .venv first)
 # make test      the tests (makes .venv first)       make test-all   the slow ones too
 # make check     lint, format and types              make zoo        rebuild the embedded world
-# make bench     what a lint costs, in a table
+# make bench     what a lint costs and what a walk costs, in two tables
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,6 +29,7 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench.lint_speed
+	$(BIN)/python -m tests.bench.route_speed
 
 zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt resvg_py

@@ -109,9 +109,24 @@ def _fmt(add: Add) -> None:
     fmt.add_argument("--diff", action="store_true", help="only show what would change")
 
 
+def _instead(command: argparse.ArgumentParser) -> None:
+    """What may be said in place of a recipe's own words."""
+    command.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="the value of a `let`"
+    )
+    command.add_argument(
+        "--with",
+        action="append",
+        default=[],
+        metavar="NAME=ADDRESS",
+        help="another model or other data; a path, or hf:, zoo:, open_clip:",
+    )
+
+
 def _plan(add: Add) -> None:
     plan = add("plan", help="show the space of a recipe and what a search costs")
     plan.add_argument("recipe", metavar="RECIPE")
+    _instead(plan)
     plan.add_argument("--format", choices=["text", "json"], default="text")
     pace = plan.add_mutually_exclusive_group()
     pace.add_argument(
@@ -123,6 +138,7 @@ def _plan(add: Add) -> None:
 def _show(add: Add) -> None:
     show = add("show", help="print a recipe with every default spelled out")
     show.add_argument("recipe", metavar="RECIPE")
+    _instead(show)
     show.add_argument("--format", choices=["text", "json"], default="text")
 
 
@@ -145,6 +161,7 @@ def _freeze(add: Add) -> None:
 def _evolve(add: Add) -> None:
     evolve = add("evolve", help="run a recipe, or continue its run")
     evolve.add_argument("recipe", metavar="RECIPE")
+    _instead(evolve)
     evolve.add_argument("--run", metavar="DIR", help="default: runs/<name of the recipe>")
     evolve.add_argument("--seed", type=_from(0), metavar="N", help="instead of the recipe's seed")
     evolve.add_argument("--trials", type=_from(1), metavar="N", help="instead of the whole budget")
@@ -155,6 +172,7 @@ def _evolve(add: Add) -> None:
 def _merge(add: Add) -> None:
     merge = add("merge", help="build a recipe without holes")
     merge.add_argument("recipe", metavar="RECIPE")
+    _instead(merge)
     merge.add_argument("--out", metavar="DIR", help="instead of where the recipe's `write` says")
     merge.add_argument("--quiet", action="store_true", help="print the result only")
     merge.add_argument("--download", action="store_true", help="fetch models that are not here")

@@ -14,11 +14,12 @@ import numpy as np
 from merge_dsl.space.candidate import Blend, Ingredient, Origin, Value
 from vlm.anatomy.body import Role
 from vlm.errors import MergeError
-from vlm.merge import Portion, Sources
+from vlm.merge import Portion, Sources, by_token, rows_of
 from vlm.methods import Draw, kernel_of
-from vlm.methods.pieces import Pieces, Read
+from vlm.methods.pieces import Pieces, Read, fill
 from vlm.weights.raw import Numbers, Raw, is_sound
 from vlm.weights.source import Source
+from vlm.weights.tokens import Rows
 
 LOOK = 1 << 16  # numbers that are looked at together
 
@@ -26,6 +27,7 @@ LOOK = 1 << 16  # numbers that are looked at together
 def blended(
     portion: Portion,
     role: Role,
+    host: Source,
     sources: Sources,
     keep: bool = False,
     memo: dict[Any, Any] | None = None,
@@ -38,11 +40,33 @@ def blended(
     """
     blend = portion.made_by
     assert isinstance(blend, Blend)
+    memo = {} if memo is None else memo
+    if not by_token(portion, role):
+        yield from _blended(blend, portion.index, role, sources, keep, memo, None)
+        return
+    rows = rows_of(blend, role, host, sources)
+    shape = host.anatomy.shapes[role]
+    mixed = np.empty((len(rows.host), *shape[1:]), dtype=np.float32)
+    fill(mixed.reshape(-1), _blended(blend, portion.index, role, sources, keep, memo, rows))
+    whole = host.raw(role, keep).widened(slice(None)).reshape(shape)
+    whole[rows.host] = mixed
+    yield whole.reshape(-1)
+
+
+def _blended(
+    blend: Blend,
+    at: int,
+    role: Role,
+    sources: Sources,
+    keep: bool,
+    memo: dict[Any, Any],
+    rows: Rows | None,
+) -> Iterator[Numbers]:
+    """What the method makes of the parents' tensors, or of some rows of each."""
     name = f"{role.unit}.{role.tail}"
-    at = portion.index
     each = [_settings(ingredient.settings, at) for ingredient in blend.ingredients]
     shared = _settings(blend.settings, at)
-    pieces, base = _pieces(blend, role, sources, keep, {} if memo is None else memo)
+    pieces, base = _pieces(blend, role, sources, keep, memo, rows)
     kernel = kernel_of(blend.method)
     start = 0
     try:
@@ -57,16 +81,21 @@ def blended(
 
 
 def _pieces(
-    blend: Blend, role: Role, sources: Sources, keep: bool, memo: dict[Any, Any]
+    blend: Blend,
+    role: Role,
+    sources: Sources,
+    keep: bool,
+    memo: dict[Any, Any],
+    rows: Rows | None,
 ) -> tuple[Pieces, Read | None]:
     """What the equation is given, and a base that is added to what comes out.
 
     Differences are given as they are, from a base of zeros: added to the base first and taken from it
     again, a small one would lose its last digits.
     """
-    base = None if blend.base is None else _raw(sources[blend.base.model], role, keep)
+    base = None if blend.base is None else _parent(sources[blend.base.model], role, keep, rows)
     added = [sources[ingredient.origin.model].difference for ingredient in blend.ingredients]
-    raws = [_of(ingredient, role, sources, keep) for ingredient in blend.ingredients]
+    raws = [_of(ingredient, role, sources, keep, rows) for ingredient in blend.ingredients]
     first = base if base is not None else raws[0]
     assert first is not None  # only what is added to a base may be nothing
     if base is None or not any(added):
@@ -80,12 +109,14 @@ def _pieces(
     return Pieces(first.shape, nothing, reads, memo=memo), base.read
 
 
-def _of(ingredient: Ingredient, role: Role, sources: Sources, keep: bool) -> "_Parent | None":
+def _of(
+    ingredient: Ingredient, role: Role, sources: Sources, keep: bool, rows: Rows | None
+) -> "_Parent | None":
     """What an ingredient gives; None where an adapter changes nothing."""
     source = sources[ingredient.origin.model]
     if source.partial and role not in source.names:
         return None
-    return _raw(source, role, keep)
+    return _parent(source, role, keep, rows)
 
 
 class _Parent(NamedTuple):
@@ -95,7 +126,7 @@ class _Parent(NamedTuple):
     read: Read
 
 
-def _raw(source: Source, role: Role, keep: bool) -> _Parent:
+def _parent(source: Source, role: Role, keep: bool, rows: Rows | None) -> _Parent:
     """A tensor that is held has been looked at; another is, the first time that it is read through.
 
     NaN must be looked for: an equation that drops small numbers may drop it in silence.
@@ -103,6 +134,10 @@ def _raw(source: Source, role: Role, keep: bool) -> _Parent:
     known = role in source.resident
     raw = source.raw(role, keep)
     name = f"{source.name_of(role)} of {source.name}"
+    if rows is not None:
+        own = rows.of[source.name]
+        taken = raw.numbers.reshape(raw.shape)[own]
+        raw = Raw(raw.dtype, taken.shape, taken.reshape(-1))
     if keep and not known:
         for start in range(0, len(raw.numbers), LOOK):
             _refuse_unsound(raw, slice(start, start + LOOK), name)

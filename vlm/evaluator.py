@@ -14,9 +14,10 @@ from typing import Any
 import torch
 import transformers
 
-from merge_dsl.space.candidate import Candidate
+from merge_dsl.space.candidate import Candidate, Walk
 from vlm.answer import Prepared, open_reader, prepare, seen_anew
 from vlm.resident import Resident, load_model
+from vlm.route.walker import Walker
 from vlm.score import Ask, Tasting, taste
 from vlm.tasks.questions import Question, read_questions
 from vlm.weights.source import Source, open_sources
@@ -53,21 +54,27 @@ class Evaluator:
             name: read_questions(t.path, split=t.split, rows=t.rows, prompt=t.prompt)
             for name, t in tables.items()
         }
-        self.resident: Resident | None = None
+        self.resident: Resident | Walker | None = None
         self.prepared: dict[str, Prepared] = {}
 
-    def open_resident(self, candidate: Candidate) -> None:
+    def open_resident(self, candidate: Candidate | Walk) -> None:
         """Load the host. Raises MergeError or ModelError for what no candidate could mend."""
-        self.resident = Resident(candidate, self.sources)
+        if isinstance(candidate, Walk):
+            self.resident = Walker(candidate, self.sources)
+        else:
+            self.resident = Resident(candidate, self.sources)
 
     def taste_candidate(
-        self, candidate: Candidate, asks: Sequence[Ask], tick: Callable[[], None] = lambda: None
+        self,
+        candidate: Candidate | Walk,
+        asks: Sequence[Ask],
+        tick: Callable[[], None] = lambda: None,
     ) -> Tasting:
         """Build a candidate in place and score it."""
         if self.resident is None:
             self.open_resident(candidate)
         assert self.resident is not None
-        model = self.resident.put(candidate)
+        model = self._put(candidate)
         # The resident's, not the candidate's: an unsearched blend without a base may name another
         # host, and would be asked by other words than the child that it is compared with.
         host = self.resident.host
@@ -78,6 +85,14 @@ class Evaluator:
             elif sees_anew(candidate):
                 self.prepared[name] = seen_anew(model, self.prepared[name])
         return taste(model, self.prepared, asks, tick)
+
+    def _put(self, candidate: Candidate | Walk) -> Any:
+        """The resident, turned into this candidate."""
+        if isinstance(candidate, Walk):
+            assert isinstance(self.resident, Walker)
+            return self.resident.put(candidate)
+        assert isinstance(self.resident, Resident)
+        return self.resident.put(candidate)
 
     def taste_checkpoint(
         self, folder: Path, asks: Sequence[Ask], tick: Callable[[], None] = lambda: None
@@ -122,8 +137,10 @@ class Evaluator:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def sees_anew(candidate: Candidate) -> bool:
+def sees_anew(candidate: Candidate | Walk) -> bool:
     """Whether candidates of this recipe differ in how they see, so that no picture keeps its features."""
+    if isinstance(candidate, Walk):
+        return candidate.stack == "vision"
     units = (unit for blend in candidate.blends for unit in blend.units)
     return any(unit == "projector" or unit.startswith("vision.") for unit in units)
 

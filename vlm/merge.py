@@ -6,6 +6,7 @@ architecture wants has exactly one origin. How a tensor is computed is in `vlm/b
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from merge_dsl.meaning.methods import METHODS
 from merge_dsl.space.candidate import Blend, Candidate, Keep, Origin
@@ -13,8 +14,16 @@ from vlm.anatomy.body import REST, Role
 from vlm.anatomy.kinds import kind_of_tensor
 from vlm.errors import MergeError
 from vlm.weights.source import Source
+from vlm.weights.tokens import Rows, check_same, shared_rows
 
 Sources = Mapping[str, Source]
+
+
+TOKENS = (  # tensors of which each row is a token
+    Role("language.embed", "weight"),
+    Role("language.head", "weight"),
+    Role("language.head", "bias"),
+)
 
 
 @dataclass(frozen=True)
@@ -81,20 +90,54 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
             if source.partial and role not in source.names:
                 continue  # an adapter adds nothing here
             found = source.checkpoint.entries[source.name_of(role)].shape
-            if found != shape:
+            rows = by_token(portion, role)
+            if found[rows:] != shape[rows:]:
                 raise MergeError(
                     f"{role.unit} {role.tail} is {_by(found)} in {origin.model}"
                     f" and {_by(shape)} in {host.name}",
                     _way_out(role),
                 )
+    _check_tokens(portions, sources)
     _check_placed(portions, host)
     _check_tied(portions, host)
+    _check_lost(portions, host, sources)
 
 
 def _way_out(role: Role) -> str:
     if "position_embedding" in role.tail:
         return "take the tower in a blend that says `resize = bicubic`, or one for the same grid"
+    if role in TOKENS:
+        return "write `vocabulary = shared` in the blend of embed and head, or keep both from one model"
     return "these models cannot be blended here; keep this part from one of them"
+
+
+def by_token(portion: Portion, role: Role) -> bool:
+    """Whether the rows of a tensor are blended token by token, however many each parent has."""
+    made_by = portion.made_by
+    return role in TOKENS and isinstance(made_by, Blend) and "vocabulary" in made_by.settings
+
+
+def rows_of(made_by: Blend, role: Role, host: Source, sources: Sources) -> Rows:
+    """The rows of the tokens that the host and every parent of a blend have."""
+    names = dict.fromkeys(origin.model for origin in origins_of(made_by))
+    parents = {name: _vocabulary(sources[name], role) for name in names}
+    return shared_rows(_vocabulary(host, role), parents, host.name)
+
+
+def _vocabulary(source: Source, role: Role) -> tuple[Path, int]:
+    """Where its tokenizer lies, and how many rows its embedding, or its head, has."""
+    return source.folder, source.checkpoint.entries[source.names[role]].shape[0]
+
+
+def _check_tokens(portions: Mapping[str, Portion], sources: Sources) -> None:
+    """Rows that are blended as they stand must be of the same tokens."""
+    for role in TOKENS[:2]:
+        portion = portions.get(role.unit)
+        if portion is None or isinstance(portion.made_by, Keep) or by_token(portion, role):
+            continue
+        names = dict.fromkeys(origin.model for origin in origins_of(portion.made_by))
+        whole = [name for name in names if role in sources[name].names]
+        check_same([(name, *_vocabulary(sources[name], role)) for name in whole])
 
 
 def _check_placed(portions: Mapping[str, Portion], host: Source) -> None:
@@ -107,6 +150,22 @@ def _check_placed(portions: Mapping[str, Portion], host: Source) -> None:
                 f"{portion.made_by.origin.model} gives {layer}, for which {host.name} has no place",
                 f"take a model with as many layers as {host.name}, whose config the result has",
             )
+
+
+def _check_lost(portions: Mapping[str, Portion], host: Source, sources: Sources) -> None:
+    """What a parent of layers or of speech has, and the host does not, must not be left out either:
+    the biases of another decoder, its norms of queries and keys, a head of its own."""
+    for name, source in sources.items():
+        for role in source.names.keys() & source.anatomy.shapes.keys():
+            portion = portion_of(portions, role)
+            counts = role.unit.startswith("language.") or ".layers." in role.unit
+            if portion is None or not counts or role in host.anatomy.shapes:
+                continue
+            if any(origin.model == name for origin in origins_of(portion.made_by)):
+                raise MergeError(
+                    f"{name} has {role.unit} {role.tail}, for which {host.name} has no place",
+                    f"take {role.unit.partition('.layers')[0]} from models that are built alike",
+                )
 
 
 def _check_differences(candidate: Candidate, sources: Sources) -> None:

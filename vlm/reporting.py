@@ -2,6 +2,7 @@
 
 In: an evaluator, the terms of the recipe's report, the checkpoint as it was written. Out: a `Report`.
 The child is scored from the reopened checkpoint, not from memory: what is published is what is scored.
+A walk that no checkpoint can hold is the exception, and the report says so.
 """
 
 import math
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from merge_dsl.search.report import Difference, ModelRow, Report, Role, Score, Shown
-from merge_dsl.space.candidate import Candidate
+from merge_dsl.space.candidate import Candidate, Walk
 from vlm.errors import MergeError
 from vlm.evaluator import Evaluator
 from vlm.metrics.interval import Interval, interval, paired
@@ -38,8 +39,8 @@ def make_report(
     run: Run,
     *,
     parents: Sequence[str],
-    baselines: Mapping[str, Candidate],
-    child: Path,
+    baselines: Mapping[str, Candidate] | Mapping[str, Walk],
+    child: Path | Candidate | Walk,
     tell: Callable[[str], None] = lambda name: None,
 ) -> Report:
     """Score everyone on the same questions. `tell` hears each model's name before it is scored."""
@@ -58,7 +59,13 @@ def make_report(
         except MergeError as error:  # a rival that cannot be built is no reason to report nothing
             notes.append(f"{name} is left out: {error.what}.")
     tell("evolved")
-    evolved = evaluator.taste_checkpoint(child, asks)
+    if isinstance(child, Path):
+        evolved = evaluator.taste_checkpoint(child, asks)
+    else:
+        evolved = evaluator.taste_candidate(child, asks)
+        notes.append(
+            "The evolved model was scored from memory: no ordinary checkpoint can hold it."
+        )
     tastings.append(("evolved", "evolved", evolved))
     clusters = {ask: [q.picture for q in evaluator.questions[ask.data]] for ask in asks}
     return Report(

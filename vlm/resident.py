@@ -114,7 +114,10 @@ class Resident:
         else:
             origins = (line.base, *(ingredient.origin for ingredient in line.ingredients))
             memo = self._memos.setdefault((role, origins), {})
-            fill(_numbers(slot), blended(portion, role, self.sources, keep=True, memo=memo))
+            fill(
+                _numbers(slot),
+                blended(portion, role, self.host, self.sources, keep=True, memo=memo),
+            )
         self._made[role] = made_of
 
 

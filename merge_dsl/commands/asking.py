@@ -15,8 +15,10 @@ from merge_dsl.meaning.recipe import Search, Term
 from merge_dsl.search.errors import CandidateFailed
 from merge_dsl.search.journal import Header
 from merge_dsl.search.loop import Outcome
-from merge_dsl.space.candidate import Candidate
+from merge_dsl.space.candidate import Candidate, Walk
 from merge_dsl.space.fill import fill
+from merge_dsl.space.required import turned_away
+from merge_dsl.space.routes import RouteSpace
 from merge_dsl.space.space import decode, start
 
 if TYPE_CHECKING:
@@ -59,7 +61,16 @@ def tables(job: Job, asks: Sequence["Ask"]) -> "dict[str, Table]":
     return found
 
 
-def scored(search: Search, evaluator: "Evaluator", candidate: Candidate) -> Outcome:
+def required(job: Job, candidate: Candidate | Walk) -> None:
+    """Raise CandidateFailed for a walk that the recipe's `require` lines turn away."""
+    if isinstance(candidate, Walk):
+        assert isinstance(job.space, RouteSpace)
+        away = turned_away(job.source, job.space, candidate)
+        if away is not None:
+            raise CandidateFailed(away.why, away.excess)
+
+
+def scored(search: Search, evaluator: "Evaluator", candidate: Candidate | Walk) -> Outcome:
     """The weighted sum of a search's terms: what the recipe's one objective says."""
     from vlm.errors import MergeError
 
@@ -81,7 +92,7 @@ def header_of(job: Job, search: Search, seed: int, fingerprint: str) -> Header:
     space = job.space
     # Two points of the space stand for what is done with its genes; any other two would do.
     points = (start(space), decode(space, [(0.37 * i + 0.11) % 1 for i in range(len(space.genes))]))
-    state = {
+    state: dict[str, object] = {
         "candidates": [fill(space, values, 0).digest() for values in points],
         "objectives": [
             {
@@ -93,6 +104,9 @@ def header_of(job: Job, search: Search, seed: int, fingerprint: str) -> Header:
         "engine": [search.engine.name, dict(search.engine.settings)],
         "genes": [gene._asdict() for gene in space.genes],
     }
+    if isinstance(space, RouteSpace):
+        requires = (*space.route.requires, *search.requires)
+        state["requires"] = [job.source.slice(require.span) for require in requires]
     text = json.dumps(state, sort_keys=True, ensure_ascii=False)
     return Header(
         recipe=hashlib.blake2b(text.encode(), digest_size=8).hexdigest(),

@@ -3,6 +3,7 @@
 Whatever is the user's mistake leaves as a `Mistake`; nothing here ends in a traceback.
 """
 
+import argparse
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from pathlib import Path
 
 from merge_dsl.commands.fetch import fetch_models
 from merge_dsl.commands.mistake import CANNOT, FINDINGS, Mistake
+from merge_dsl.meaning.instead import address_words
 from merge_dsl.meaning.load import NONE, Loaded, load_recipe
 from merge_dsl.meaning.recipe import Recipe, Write
 from merge_dsl.rules.not_yet import not_yet
 from merge_dsl.search.errors import SearchError
-from merge_dsl.space.compile import Space, compile_space
+from merge_dsl.space.compile import Space
 from merge_dsl.space.fill import models_of
+from merge_dsl.space.routes import RouteSpace, space_of
 from merge_dsl.text.diagnostics import Diagnostic, Severity
 from merge_dsl.text.source import Source
 from merge_dsl.tools.show_text import show_text
@@ -23,11 +26,11 @@ from merge_dsl.tools.show_text import show_text
 
 @dataclass(frozen=True)
 class Job:
-    """A recipe that can be run, and the merge that it is about."""
+    """A recipe that can be run, and the merge or route that it is about."""
 
     source: Source
     recipe: Recipe
-    space: Space
+    space: Space | RouteSpace
     target: str
     write: Write | None
     models: dict[str, Path]  # the parents that the target takes, and where they lie
@@ -52,15 +55,30 @@ def loaded_recipe(path: str, overrides: Mapping[str, str] = NONE) -> tuple[Loade
     return loaded, loaded.recipe
 
 
-def open_job(path: str, download: bool = False) -> Job:
+def instead_of(args: argparse.Namespace) -> dict[str, str]:
+    """What `--set` and `--with` say, by name. Raises Mistake for what no recipe can hold."""
+    words: dict[str, str] = {}
+    for option, given in (("--set", args.set), ("--with", getattr(args, "with"))):
+        for pair in given:
+            name, equals, said = pair.partition("=")
+            if not (name and equals and said):
+                raise Mistake(f"{option} {pair}: write NAME=…", code=CANNOT)
+            try:
+                words[name] = address_words(said) if option == "--with" else said
+            except ValueError as error:
+                raise Mistake(f"{option} {name}: {error}", code=CANNOT) from error
+    return words
+
+
+def open_job(path: str, download: bool = False, words: Mapping[str, str] = NONE) -> Job:
     """Read a recipe and make it ready to run. Errors are shown and end in Mistake.
 
-    Nothing is fetched unless `download` asks for it.
+    `words` stand in place of the recipe's own. Nothing is fetched unless `download` asks for it.
     """
-    loaded, recipe = loaded_recipe(path)
+    loaded, recipe = loaded_recipe(path, words)
     target = target_of(recipe)
     if download and fetch_models(recipe, models_of(recipe, target)):
-        loaded, recipe = loaded_recipe(path)  # what is known of its models has changed
+        loaded, recipe = loaded_recipe(path, words)  # what is known of its models has changed
     must_run(loaded, recipe, target)
     models = {}
     for name in models_of(recipe, target):
@@ -73,7 +91,7 @@ def open_job(path: str, download: bool = False) -> Job:
             )
         models[name] = folder
     write = next((write for write in recipe.writes if write.target == target), None)
-    return Job(loaded.source, recipe, compile_space(recipe, target), target, write, models)
+    return Job(loaded.source, recipe, space_of(recipe, target), target, write, models)
 
 
 def show_errors(source: Source, diagnostics: tuple[Diagnostic, ...]) -> None:
@@ -100,6 +118,8 @@ def must_run(loaded: Loaded, recipe: Recipe, target: str) -> None:
     reasons = not_yet(recipe, target)
     if reasons:
         show_errors(loaded.source, tuple(reasons))
+        if all(reason.code == "M410" for reason in reasons):
+            raise Mistake(f"a model of `{target}` is not on this machine", code=CANNOT)
         raise Mistake(f"this version cannot run `{target}`")
 
 

@@ -2,7 +2,8 @@
 
 In: a recipe. Out, in the run's folder: the journal, `best.merge`, `report.json`, `report.html`; and
 the checkpoint where the recipe's `write` says. Everything that can be found wrong before the first
-trial is looked for before it.
+trial is looked for before it. A walk that no ordinary checkpoint can hold is reported from memory, and
+the command says why and ends with 1.
 """
 
 import argparse
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from merge_dsl.commands.asking import header_of, reported, scored, searched, tables
-from merge_dsl.commands.common import Job, marked, open_job, told
+from merge_dsl.commands.asking import header_of, reported, required, scored, searched, tables
+from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
 from merge_dsl.commands.merge import target_folder, write_candidate
 from merge_dsl.commands.mistake import DONE, Mistake
 from merge_dsl.meaning.recipe import Search
@@ -23,16 +24,19 @@ from merge_dsl.search.engines import ENGINES
 from merge_dsl.search.journal import FILE_NAME, Journal, Trial
 from merge_dsl.search.loop import Budget, Outcome, Proposal, Result, run_search
 from merge_dsl.search.report import to_json
-from merge_dsl.space.baselines import baselines
-from merge_dsl.space.candidate import Candidate, Value
+from merge_dsl.space.baselines import baselines, baselines_of_route
+from merge_dsl.space.candidate import Candidate, Value, Walk
 from merge_dsl.space.fill import fill
 from merge_dsl.space.freeze import freeze
+from merge_dsl.space.genes import even_size
 from merge_dsl.space.relocate import relocate
+from merge_dsl.space.routes import RouteSpace
 from merge_dsl.space.space import decode, encode, start
 from merge_dsl.text.words import counted
 from merge_dsl.tools.progress import Progress
 
 if TYPE_CHECKING:
+    from vlm.errors import MergeError
     from vlm.evaluator import Evaluator
     from vlm.score import Ask
 
@@ -53,11 +57,11 @@ class Run:
     quiet: bool
 
     @property
-    def first(self) -> Candidate:
+    def first(self) -> Candidate | Walk:
         """The candidate at the start of every hole."""
         return self.filled(start(self.job.space))
 
-    def filled(self, values: Sequence[Value]) -> Candidate:
+    def filled(self, values: Sequence[Value]) -> Candidate | Walk:
         """The candidate at these values."""
         return fill(self.job.space, values, self.seed)
 
@@ -75,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _opened(args: argparse.Namespace) -> Run:
-    job = open_job(args.recipe, args.download)
+    job = open_job(args.recipe, args.download, instead_of(args))
     search = job.recipe.search_of(job.target)
     if search is None:
         raise Mistake(f"nothing says how {job.target} is searched", f"add `search {job.target}`")
@@ -105,7 +109,10 @@ def _evolve(run: Run) -> int:
     fingerprint = evaluator.fingerprint(ask.data for ask in asks)
     header = header_of(job, run.search, run.seed, fingerprint)
     engine = ENGINES[run.search.engine.name](
-        encode(space, start(space)), run.seed, **run.search.engine.settings
+        encode(space, start(space)),
+        run.seed,
+        sizes=[even_size(gene) for gene in space.genes],
+        **run.search.engine.settings,
     )
     path = run.folder / FILE_NAME
     if path.exists():
@@ -126,11 +133,33 @@ def _evolve(run: Run) -> int:
         best = freeze(job.source, space, result.winner.values, run.seed)
         best = relocate(best, job.recipe.folder, run.folder)
         _write_text(run.folder / BEST, best)
-        write_candidate(job, run.filled(result.winner.values), best, run.out, run.quiet)
+        winner = run.filled(result.winner.values)
+        refused = _write(run, evaluator, winner, best)
         if shown:
-            _report(run, evaluator, shown, result)
-    print(f"recipe      {run.folder / BEST}\ncheckpoint  {run.out}")
+            _report(run, evaluator, shown, result, run.out if refused is None else winner)
+    print(f"recipe      {run.folder / BEST}")
+    if refused is not None:
+        raise Mistake(refused.what, refused.way_out)
+    print(f"checkpoint  {run.out}")
     return DONE
+
+
+def _write(
+    run: Run, evaluator: "Evaluator", winner: Candidate | Walk, recipe: str
+) -> "MergeError | None":
+    """Write the winner. Returns why that cannot be, of a walk that runs all the same."""
+    from vlm.errors import MergeError
+    from vlm.route.walker import Walker
+
+    resident = evaluator.resident
+    walker = resident if isinstance(resident, Walker) else None
+    try:
+        write_candidate(run.job, winner, recipe, run.out, walker, run.quiet)
+    except MergeError as error:
+        if walker is None:
+            raise
+        return error
+    return None
 
 
 def _refuse_fewer(run: Run, journal: Journal) -> None:
@@ -158,7 +187,9 @@ def _search(run: Run, engine: Engine, evaluator: "Evaluator", journal: Journal) 
         return Proposal(values, run.filled(values).digest())
 
     def evaluate(values: tuple[Value, ...]) -> Outcome:
-        return scored(run.search, evaluator, run.filled(values))
+        candidate = run.filled(values)
+        required(run.job, candidate)
+        return scored(run.search, evaluator, candidate)
 
     def heard(trial: Trial, replayed: bool) -> None:
         nonlocal best
@@ -170,7 +201,22 @@ def _search(run: Run, engine: Engine, evaluator: "Evaluator", journal: Journal) 
         return run_search(engine, propose, evaluate, journal, run.budget, heard)
 
 
-def _report(run: Run, evaluator: "Evaluator", asks: Sequence["Ask"], result: Result) -> None:
+def _rivals(run: Run, host: str) -> "dict[str, Candidate] | dict[str, Walk]":
+    """What one would build from the same parents without a search."""
+    first = run.first
+    if isinstance(first, Candidate):
+        return baselines(first, host)
+    assert isinstance(run.job.space, RouteSpace)
+    return baselines_of_route(run.job.space, first)
+
+
+def _report(
+    run: Run,
+    evaluator: "Evaluator",
+    asks: Sequence["Ask"],
+    result: Result,
+    child: "Path | Candidate | Walk",
+) -> None:
     from merge_dsl.tools.report_html import to_html
     from merge_dsl.tools.report_table import print_report
     from vlm import reporting
@@ -192,8 +238,8 @@ def _report(run: Run, evaluator: "Evaluator", asks: Sequence["Ask"], result: Res
             fingerprint=evaluator.fingerprint(),
         ),
         parents=tuple(run.job.models),
-        baselines=baselines(run.first, evaluator.resident.host.name),
-        child=run.out,
+        baselines=_rivals(run, evaluator.resident.host.name),
+        child=child,
         tell=tell,
     )
     scores = [trial.score for trial in result.trials if trial.score is not None]

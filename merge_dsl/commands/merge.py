@@ -7,21 +7,28 @@ In: a recipe, such as the `best.merge` of a run. Out: the checkpoint, where `--o
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from merge_dsl.commands.common import Job, marked, open_job, told
+from merge_dsl.commands.asking import required
+from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
-from merge_dsl.space.candidate import Candidate
+from merge_dsl.meaning.engines import SHARD_BYTES
+from merge_dsl.search.errors import CandidateFailed
+from merge_dsl.space.candidate import Candidate, Walk
 from merge_dsl.space.fill import fill
 from merge_dsl.text.words import counted
 from merge_dsl.tools.written import Written
 
-LARGEST_SHARD = 5 * 1000**3  # bytes, where the recipe says nothing; as transformers has it
+if TYPE_CHECKING:
+    from vlm.route.walker import Walker
 
 
 def run(args: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    return told(lambda: _merge(open_job(args.recipe, args.download), args.out, args.quiet))
+    job = partial(open_job, args.recipe, args.download, instead_of(args))
+    return told(lambda: _merge(job(), args.out, args.quiet))
 
 
 def _merge(job: Job, out: str | None, quiet: bool) -> int:
@@ -33,15 +40,28 @@ def _merge(job: Job, out: str | None, quiet: bool) -> int:
     search = job.recipe.search_of(job.target)
     seed = search.seed if search is not None and search.seed is not None else 0
     folder = target_folder(job, out)
-    write_candidate(job, fill(job.space, (), seed), job.source.text, folder, quiet)
+    candidate = fill(job.space, (), seed)
+    try:
+        required(job, candidate)
+    except CandidateFailed as error:
+        raise Mistake(str(error), "write another road, or require less") from error
+    write_candidate(job, candidate, job.source.text, folder, quiet=quiet)
     print(f"wrote {folder}")
     return DONE
 
 
 def write_candidate(
-    job: Job, candidate: Candidate, recipe: str, folder: Path, quiet: bool = False
+    job: Job,
+    candidate: Candidate | Walk,
+    recipe: str,
+    folder: Path,
+    walker: "Walker | None" = None,
+    quiet: bool = False,
 ) -> None:
-    """Write one candidate to `folder`; `recipe` is kept inside. How far it is goes to stderr."""
+    """Write one candidate to `folder`; `recipe` is kept inside. `walker` has its parents in memory.
+
+    How far it is goes to stderr, unless `quiet`.
+    """
     from vlm.weights.source import open_sources
     from vlm.weights.writer import check_target, write_model
 
@@ -51,17 +71,21 @@ def write_candidate(
     sources = open_sources(job.models, **marked(job))
     write = job.write
     dtype = write.dtype if write is not None else None
-    limit = write.shard if write is not None else None
+    size = (write.shard if write is not None else None) or SHARD_BYTES
     with Written(folder.name, quiet) as written:
-        write_model(
-            candidate,
-            sources,
-            folder,
-            recipe=recipe,
-            dtype=dtype,
-            shard_bytes=limit or LARGEST_SHARD,
-            tell=written.tell,
-        )
+        how: dict[str, Any] = {
+            "recipe": recipe, "dtype": dtype, "shard_bytes": size, "tell": written.tell,
+        }  # fmt: skip
+        if isinstance(candidate, Candidate):
+            write_model(candidate, sources, folder, **how)
+            return
+        from vlm.route.export import write_walk
+        from vlm.route.walker import Walker
+
+        walker = walker or Walker(candidate, sources)
+        found = write_walk(candidate, walker, sources, folder, **how)
+    count = counted(len(candidate.hops), "layer")
+    print(f"{count}; reopened, its logits differ by {found.largest:.2g} from the walk's")
 
 
 def target_folder(job: Job, out: str | None) -> Path:

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from merge_dsl.commands.common import loaded_recipe, target_of
+from merge_dsl.commands.common import instead_of, loaded_recipe, target_of
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.meaning.recipe import Search
 from merge_dsl.space.compile import Space
@@ -31,7 +31,7 @@ class Pace:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan as text or as JSON."""
-    loaded, recipe = loaded_recipe(args.recipe)
+    loaded, recipe = loaded_recipe(args.recipe, instead_of(args))
     target = target_of(recipe)
     _, recipe = settled(loaded.source, recipe, target)
     space = space_of(recipe, target)

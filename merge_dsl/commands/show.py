@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 
-from merge_dsl.commands.common import loaded_recipe
+from merge_dsl.commands.common import instead_of, loaded_recipe
 from merge_dsl.commands.mistake import DONE
 from merge_dsl.meaning.load import load_source
 from merge_dsl.meaning.recipe import Recipe
@@ -26,7 +26,7 @@ from merge_dsl.tools.spell_runs import runs
 
 def run(args: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    loaded, recipe = loaded_recipe(args.recipe)
+    loaded, recipe = loaded_recipe(args.recipe, instead_of(args))
     text, added = spelled(loaded.source, recipe)
     if args.format == "text":
         sys.stdout.write(text)

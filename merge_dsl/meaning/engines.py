@@ -55,7 +55,8 @@ WRITE: dict[str, Option] = {
     "license": Option("text", about="the same"),
 }
 SHARD_BYTES = 5 * 1000**3  # where `shard` is not written, as in `vlm/weights/writer.py`
-ROUTE = ("repeat", "walk", "scale")  # read, not run yet
+ROUTE = ("repeat", "walk", "scale", "scale_of")
+SCALE_OF = ("stream", "mlp")  # what the scale of a hop multiplies
 PLANNED_METHODS = ("fisher", "regmean")  # they read data; nothing measures it for them yet
 PLANNED_METRICS = ("accuracy", "bleu", "chrf", "anls")
 BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}

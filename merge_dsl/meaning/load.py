@@ -1,6 +1,6 @@
 """A path -> everything that is known about the recipe there.
 
-In: a path, and values for `let`s that the caller overrides. Out: `Loaded`: the text, the diagnostics by
+In: a path, and what the caller says in place of the recipe's words. Out: `Loaded`: the text, the diagnostics by
 place, and the recipe when none of them is an error.
 """
 
@@ -19,8 +19,7 @@ from merge_dsl.text.diagnostics import Diagnostic, finding, has_errors, in_order
 from merge_dsl.text.parse import parse
 from merge_dsl.text.reading import read_source
 from merge_dsl.text.source import Source, Span
-from merge_dsl.text.tree import Let, Tree, Use
-from merge_dsl.text.words import nearest
+from merge_dsl.text.tree import Tree, Use
 
 NONE: Mapping[str, str] = {}
 MANY = 1000  # names that one import may bring; imports of imports multiply them
@@ -64,7 +63,9 @@ def load_source(
         return Loaded(source, None, in_order(diagnostics))
     parsed = parse(source)
     if parsed.tree is not None and overrides:
-        source, problems = _override(source, parsed.tree, overrides)
+        from merge_dsl.meaning.instead import said_instead  # a lint does without
+
+        source, problems = said_instead(source, parsed.tree, overrides)
         diagnostics += problems
         parsed = parse(source)
     diagnostics += parsed.diagnostics
@@ -101,25 +102,6 @@ def _looked_for(code: str, recipe: Recipe, depth: Depth) -> bool:
         return depth is Depth.DEEP
     known = depth is not Depth.TEXT and all(model.facts for model in recipe.models.values())
     return known or code.startswith(("S", "K", "F"))
-
-
-def _override(
-    source: Source, parsed: Tree, overrides: Mapping[str, str]
-) -> tuple[Source, list[Diagnostic]]:
-    lets = {item.name.text: item for item in parsed.items if isinstance(item, Let)}
-    problems = []
-    for name in overrides:
-        if name not in lets:
-            close = nearest(name, lets)
-            meant = f"; did you mean `{close}`?" if close else ""
-            message = f"there is no `let` `{name}` to override{meant}"
-            problems.append(finding("N101", Span(0, 0), message))
-    text = source.text
-    for item in sorted(lets.values(), key=lambda item: -item.span.start):
-        if item.name.text in overrides:
-            start, end = item.value.span.start, item.span.end
-            text = text[:start] + overrides[item.name.text] + text[end:]
-    return Source(source.path, text), problems
 
 
 def _bind(

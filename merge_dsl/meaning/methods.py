@@ -74,6 +74,18 @@ BLEND: dict[str, Setting] = {
         about="how positions of another patch grid are resized; without it they are refused",
         words=("bicubic", "bilinear"),
     ),
+    "vocabulary": Setting(
+        "shared",
+        "word",
+        None,
+        about="of other vocabularies, the rows of shared tokens are blended; without it they are refused",
+        words=("shared", "whole"),
+    ),
+}
+# The leaves that each of them is about.
+ABOUT: dict[str, tuple[str, ...]] = {
+    "resize": ("vision.embed",),
+    "vocabulary": ("language.embed", "language.head"),
 }
 
 

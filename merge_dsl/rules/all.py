@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from merge_dsl.rules import (
     benchmarks,
+    blends,
     cost,
     data,
     della,
@@ -96,7 +97,7 @@ FIRST: tuple[Rule, ...] = (
     towers.widths,
     towers.against_host,
     towers.activations,
-    towers.resized,
+    blends.words,
     towers.without_projector,
     rows.few,
     rows.shared,

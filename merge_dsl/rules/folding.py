@@ -2,7 +2,7 @@
 
 A scale before a layer folds into that layer's last matrices, because each layer begins with a norm that
 takes no notice of the scale of what it reads. It does not fold where layers disagree about positions or
-norms, at the first hop of a tied model, or where it is zero or negative.
+norms, or where it is zero; at the first hop of a tied model it folds by untying it.
 """
 
 from collections.abc import Iterator
@@ -40,14 +40,18 @@ def exportable(checked: Checked) -> Iterator[Diagnostic]:
                     continue
                 other, expected = first.setdefault(field, (origin.model, value))
                 if value != expected:
-                    message = f"{spoken.format(expected)} (`{other}`) against "
-                    message += f"{spoken.format(value).split()[-1]} (`{origin.model}`) on one road"
+                    one, another = _said(field, spoken, expected), _said(field, spoken, value)
+                    message = f"{one} (`{other}`) against {another} (`{origin.model}`) on one road"
                     help = "this walk runs here, but no stock checkpoint can hold it"
                     yield finding("R605", origin.span, message, help)
                     break
             else:
                 continue
             break
+
+
+def _said(field: str, spoken: str, value: float) -> str:
+    return "no sliding window" if (field, value) == ("sliding_window", 0) else spoken.format(value)
 
 
 def facts_of_walked(recipe: Recipe, name: str) -> Facts | None:
@@ -67,11 +71,14 @@ def first_hops(checked: Checked) -> Iterator[Diagnostic]:
             continue
         if any((low, high) != (1.0, 1.0) for _, low, high in interval(checked.recipe, scale)):
             message = f"the first hop is scaled, and `{route.begins[-1].model}` ties head to embed"
-            help = "the scale cannot be stored in the embedding alone; scale a later hop"
+            help = "it is stored in the embedding, so the result gets a head of its own; or scale a later hop"
             yield finding("R606", scale.span, message, help)
 
 
 def _first_scale(route: Route) -> Expr | None:
+    begin = route.begins[-1].part if route.begins else None
+    if begin is not None and begin.slices is not None:
+        return None  # the first hop is one that `begin` pins, which has no scale
     if route.pool:
         line = route.setting("scale")
         return line.value if line else None
@@ -105,11 +112,12 @@ def cross_attention(checked: Checked) -> Iterator[Diagnostic]:
             facts = facts_of_walked(checked.recipe, origin.model)
             if facts is None or not facts.cross_layers:
                 continue
-            moved = [n for n, at in place if n in facts.cross_layers and at != n]
+            behind = {n - before for before, n in enumerate(facts.cross_layers)}
+            moved = [n for n, at in place if n in behind and at != n]
             if moved:
-                message = f"layer {moved[0]} of `{origin.model}` looks at the picture"
-                help = "such a layer must keep its place: walk the layers before it once, in order"
-                yield finding("V507", span, f"{message}, and is moved", help)
+                message = f"layer {moved[0]} of `{origin.model}` stands behind one that looks at "
+                help = "such a layer keeps its place: walk the layers before it once, in order"
+                yield finding("V507", span, f"{message}the picture, and is moved", help)
                 break
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from merge_dsl.meaning.engines import SCALE_OF
 from merge_dsl.meaning.recipe import Assignment, Recipe, Route
 from merge_dsl.meaning.values import Const, Curve, Draw, Expr, LetRef, Operation, Series, Word
 from merge_dsl.rules.checked import Checked
@@ -9,7 +10,7 @@ from merge_dsl.rules.numbers import interval
 from merge_dsl.space.resolve import SpaceError
 from merge_dsl.space.road import every_hop, groups_of_places, road_of
 from merge_dsl.text.diagnostics import Diagnostic, finding
-from merge_dsl.text.words import counted, nearest
+from merge_dsl.text.words import counted, nearest, quoted
 
 UNITS = ("slot", "hop", "layers")
 
@@ -26,7 +27,8 @@ def values(checked: Checked) -> Iterator[Diagnostic]:
                     yield from _words(checked.recipe, hop.scale)
                     yield from _numbers(checked.recipe, "scale", hop.scale)
         for line in route.settings:
-            yield from _words(checked.recipe, line.value)
+            if line.name != "scale_of":
+                yield from _words(checked.recipe, line.value)
             yield from _setting(checked.recipe, line)
         yield from _lengths(checked.recipe, route)
 
@@ -108,6 +110,14 @@ def _setting(recipe: Recipe, line: Assignment) -> Iterator[Diagnostic]:
                 yield finding("K205", inner.span, "`walk` is true, false or flag")
     elif line.name == "scale":
         yield from _numbers(recipe, "scale", line.value)
+    elif line.name == "scale_of" and not _is_target(line.value):
+        message = f"`scale_of` is {quoted(SCALE_OF, 'or')}"
+        help = "the whole residual stream, or what the block before has added last"
+        yield finding("K205", line.value.span, message, help)
+
+
+def _is_target(value: Expr) -> bool:
+    return isinstance(value, Word) and value.text in SCALE_OF
 
 
 def _lengths(recipe: Recipe, route: Route) -> Iterator[Diagnostic]:

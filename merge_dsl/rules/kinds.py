@@ -122,7 +122,7 @@ def blend_values(checked: Checked) -> Iterator[Diagnostic]:
             if m.name in METHODS and assignment.name in METHODS[m.name].settings
         ]
         if assignment.name in BLEND:
-            continue  # `towers.resized` judges it
+            continue  # `blends.words` judges it
         yield from _clauses(assignment.per, assignment.value)
         yield from _strange(assignment.value)
         if known:

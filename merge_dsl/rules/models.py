@@ -6,6 +6,7 @@ from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.parts import STACKS, PartRef, layer_of, leaves
 from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Per
+from merge_dsl.rules.blends import word_of
 from merge_dsl.rules.checked import Checked, blends
 from merge_dsl.space.layout import origins_of
 from merge_dsl.space.resolve import assignments_of
@@ -16,6 +17,7 @@ SHAPES = {
     "language": ("hidden", "intermediate", "heads", "head_dim", "layers"),
     "vision": ("vision_hidden", "vision_intermediate", "vision_heads", "vision_layers"),
 }
+POSITIONS = ("kv_heads", "rope_theta", "sliding_window")
 SPOKEN = {
     "hidden": "hidden size {}",
     "intermediate": "intermediate size {}",
@@ -26,7 +28,7 @@ SPOKEN = {
 
 
 def shapes(checked: Checked) -> Iterator[Diagnostic]:
-    """M401, M407, M408: what is blended has one shape and one notion of position."""
+    """M401, M407, M408, M415: what is blended has one shape and one notion of position."""
     for _, _, line in blends(checked.recipe):
         touched = {leaf.partition(".")[0] for part in line.parts for leaf in leaves(part)}
         for stack in STACKS:
@@ -38,7 +40,7 @@ def _against_first(checked: Checked, line: BlendLine, stack: str) -> Iterator[Di
     first: dict[str, tuple[str, float]] = {}  # field -> (model, value)
     layered = any(f"{stack}.layers" in leaves(part) for part in line.parts)
     for origin, facts in _known(checked, origins_of(line)):
-        for field in (*SHAPES[stack], *(("kv_heads", "rope_theta") if stack == "language" else ())):
+        for field in (*SHAPES[stack], *(POSITIONS if stack == "language" else ())):
             if field not in SHAPES[stack][:1] and not layered:
                 continue  # an embedding has a width, and nothing else of a layer
             value = getattr(facts, field)
@@ -63,9 +65,17 @@ def _differs(
         )
         help = "the same tensors mean different positions; the result has the host's"
         return finding("M408", span, message, help)
+    if field == "sliding_window":
+        message = f"{_window(first[1])} (`{first[0]}`) against {_window(second[1])} (`{second[0]}`)"
+        help = "these layers learnt to look back differently far; the result does as the host"
+        return finding("M415", span, message, help)
     spoken = SPOKEN[field.removeprefix("vision_")].format(first[1])
     message = f"{spoken} (`{first[0]}`) against {second[1]} (`{second[0]}`)"
     return finding("M401", span, f"{message}: these parts cannot be blended")
+
+
+def _window(tokens: float) -> str:
+    return f"a window of {tokens:.0f} tokens" if tokens else "no sliding window"
 
 
 def layers(checked: Checked) -> Iterator[Diagnostic]:
@@ -144,7 +154,10 @@ def vocabularies(checked: Checked) -> Iterator[Diagnostic]:
         if not named & {"language.embed", "language.head"}:
             continue
         known = _known(checked, origins_of(line))
+        by_token = word_of(line, "vocabulary") is not None
         for field, code, spoken in (("vocab", "M405", "tokens"), ("tied", "M406", "")):
+            if field == "vocab" and by_token:
+                continue
             values = [(o, v) for o, f in known if (v := getattr(f, field)) is not None]
             for origin, value in values[1:]:
                 if value == values[0][1]:
@@ -154,7 +167,9 @@ def vocabularies(checked: Checked) -> Iterator[Diagnostic]:
                     message = (
                         f"{values[0][1]} {spoken} (`{first}`) against {value} (`{origin.model}`)"
                     )
-                    help = "keep `embed` and `head` from one of them"
+                    help = (
+                        "write `vocabulary = shared`, or keep `embed` and `head` from one of them"
+                    )
                 else:
                     ties, unties = (first, origin.model) if not value else (origin.model, first)
                     message = f"`{ties}` ties head to embed, `{unties}` does not"
@@ -207,6 +222,8 @@ def whole(checked: Checked) -> Iterator[Diagnostic]:
                 named = {leaf for part in line.parts for leaf in leaves(part)}
                 if not named & set(needed):
                     continue
+                if field == "vocab" and word_of(line, "vocabulary") is not None:
+                    continue  # it has as many rows as the host, whoever is taken
                 # What is inside one blend is compared by the other rules.
                 for origin, facts in _known(checked, origins_of(line))[:1]:
                     value = getattr(facts, field)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from merge_dsl.meaning import engines
-from merge_dsl.meaning.methods import BLEND, METHODS
+from merge_dsl.meaning.methods import ABOUT, BLEND, METHODS
 from merge_dsl.meaning.metrics import METRICS
 from merge_dsl.meaning.parts import SHORT, TREE, PartRef, leaves
 from merge_dsl.meaning.recipe import (
@@ -271,7 +271,7 @@ def blend_settings(checked: Checked) -> Iterator[Diagnostic]:
         if len(known) != len(line.methods):
             continue  # a method that does not exist, or not yet, has no signature
         names = {name: None for method in known for name in method.settings}
-        names |= dict.fromkeys(BLEND) if _sees(line) else {}
+        names |= dict.fromkeys(_of_blend(line))
         title = line.methods[0].name if len(line.methods) == 1 else "this choice"
         for assignment in _settings_of(line):
             if assignment.name not in names:
@@ -288,9 +288,10 @@ def blend_settings(checked: Checked) -> Iterator[Diagnostic]:
                 yield finding("N104", here, message, "remove the seed")
 
 
-def _sees(line: BlendLine) -> bool:
-    """Whether a blend makes the embedding of a tower, where patches have their positions."""
-    return any("vision.embed" in leaves(part) for part in line.parts)
+def _of_blend(line: BlendLine) -> list[str]:
+    """The settings that a blend may have whatever its method, for the parts that it makes."""
+    named = {leaf for part in line.parts for leaf in leaves(part)}
+    return [name for name in BLEND if named & set(ABOUT[name])]
 
 
 def _settings_of(line: BlendLine) -> Iterator[Assignment]:

@@ -6,9 +6,11 @@ A note where a recipe is only linted; an error where a command must run it (`not
 from collections.abc import Iterator
 
 from merge_dsl.meaning import engines
-from merge_dsl.meaning.recipe import BlendLine, Merge, Recipe, Search
+from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Recipe, Route, Search
+from merge_dsl.rules.blends import word_of
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.layout import origins_of
+from merge_dsl.space.road import speaks
 from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
 from merge_dsl.text.source import Span
 
@@ -26,12 +28,12 @@ def not_yet(recipe: Recipe, target: str) -> list[Diagnostic]:
     """Why `target` cannot be run, as errors; empty where it can."""
     found: list[Diagnostic] = []
     if target in recipe.routes:
-        found.append(_later(recipe.routes[target].name_span, "`route`"))
+        found += _route(recipe, recipe.routes[target])
     if target in recipe.merges:
         found += _merge(recipe, recipe.merges[target])
     searches = [search for search in recipe.searches if search.target == target]
     for search in searches:
-        found += _search(search)
+        found += _search(search, target in recipe.routes)
     for search in searches[1:]:
         found.append(_later(search.target_span, f"a second search of `{target}`"))
     for search in recipe.searches[1:]:
@@ -57,22 +59,43 @@ def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
         yield _later(require.span, "`require`")
     for line in merge.lines:
         for origin in origins_of(line):
-            if origin.model in recipe.stages:
-                yield _later(origin.span, f"taking from `{origin.model}`, which is made here,")
-            model = recipe.models.get(origin.model)
-            if model is not None and model.facts is None and model.problem is None:
-                message = f"nothing is known of `{model.place}`: it is not downloaded"
-                help = "give --download, or name a folder with `file:`"
-                yield finding("M410", model.address_span, message, help, severity=Severity.ERROR)
+            yield from _origin(recipe, origin)
         if isinstance(line, BlendLine):
-            if len(line.methods) > 1:
-                yield _later(line.method_span, "a choice of methods")
+            for assignment in line.shared:
+                if assignment.name == "vocabulary" and word_of(line, "vocabulary") == "whole":
+                    yield _later(assignment.span, "`vocabulary = whole`")
             for method in line.methods:
                 if method.name in engines.PLANNED_METHODS:
                     yield _later(method.span, f"the method `{method.name}`")
 
 
-def _search(search: Search) -> Iterator[Diagnostic]:
+def _origin(recipe: Recipe, origin: OriginRef) -> Iterator[Diagnostic]:
+    """What is made here and taken on, or a model of which nothing is known."""
+    if origin.model in recipe.stages:
+        yield _later(origin.span, f"taking from `{origin.model}`, which is made here,")
+    model = recipe.models.get(origin.model)
+    if model is not None and model.facts is None and model.problem is None:
+        message = f"nothing is known of `{model.place}`: it is not downloaded"
+        help = "give --download, or name a folder with `file:`"
+        yield finding("M410", model.address_span, message, help, severity=Severity.ERROR)
+
+
+def _route(recipe: Recipe, route: Route) -> Iterator[Diagnostic]:
+    told: set[str] = set()
+    for origin in route.origins:
+        if origin.model in told:
+            continue
+        told.add(origin.model)
+        model = recipe.models.get(origin.model)
+        if model is not None and model.difference:
+            yield _later(origin.span, "a road through a difference")
+        elif model is not None and not speaks(recipe, origin.model):
+            yield _later(origin.span, "a road through a tower alone")
+        else:
+            yield from _origin(recipe, origin)
+
+
+def _search(search: Search, of_route: bool) -> Iterator[Diagnostic]:
     for objective in search.objectives[1:]:
         yield _later(objective.span, "a second objective")
     for objective in search.objectives:
@@ -83,5 +106,5 @@ def _search(search: Search) -> Iterator[Diagnostic]:
         yield _later(search.engine.span, f"`{search.engine.name}`")
     if search.pick_span is not None:
         yield _later(search.pick_span, "`pick`")
-    for require in search.requires:
+    for require in () if of_route else search.requires:
         yield _later(require.span, "`require`")

@@ -9,6 +9,7 @@ from merge_dsl.rules.checked import Checked
 from merge_dsl.space.lengths import Lengths, Unknown, fewest_through, lengths_of, most_often
 from merge_dsl.space.resolve import SpaceError
 from merge_dsl.space.road import Road, every_hop, height_of, stack_of
+from merge_dsl.space.routes import compile_route, walk_of
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import counted
@@ -110,6 +111,7 @@ def never_walked(checked: Checked) -> Iterator[Diagnostic]:
             if hop.origin is None:
                 continue
             fewest = fewest_through(checked.recipe, road, route.hops, hop)
+            fewest = None if fewest is None else fewest + road.pinned
             if fewest is not None and (not fitting or fewest <= max(fitting)):
                 continue
             message = f"no candidate can reach `{_shown(checked, hop)}`"
@@ -124,12 +126,22 @@ def _shown(checked: Checked, hop: Hop) -> str:
     return checked.source.slice(hop.origin.span) if hop.origin else ""
 
 
+def _begins_inside(recipe: Recipe, route: Route) -> bool:
+    """Whether the search of a road draws around its start, and nothing turns the start away."""
+    search = recipe.search_of(route.name)
+    if search is None or search.engine.name != "cma_es" or "preset" in search.engine.settings:
+        return False
+    space = compile_route(recipe, route.name)
+    layers = len(walk_of(space, [gene.start for gene in space.genes]))
+    return may_be(route.requires, {"layers": layers})
+
+
 def turned_away(checked: Checked) -> Iterator[Diagnostic]:
     """R603: a requirement that random candidates hardly ever meet."""
     for route, _, lengths in _known(checked):
         for require in _layer_requires(checked.recipe, route):
             left = sum(s for n, s in lengths.items() if may_be((require,), {"layers": n}))
-            if left >= 1 - MOST or not _is_open(route):
+            if left >= 1 - MOST or not _is_open(route) or _begins_inside(checked.recipe, route):
                 continue
             written = checked.source.slice(require.span)
             low, high = _middle(lengths)

@@ -16,7 +16,10 @@ from merge_dsl.text.words import counted
 
 
 def engines(checked: Checked) -> Iterator[Diagnostic]:
-    """X307: a normal distribution has no mean between two words."""
+    """X307: a normal distribution has no mean between words that have no order.
+
+    Two of them are a flag, which has: nothing lies beyond either.
+    """
     recipe = checked.recipe
     for search in recipe.searches:
         if search.engine.name != "cma_es":
@@ -28,7 +31,7 @@ def engines(checked: Checked) -> Iterator[Diagnostic]:
         if search.engine.span != search.target_span:  # there is a `by` line
             span = Span(search.engine.span.start, search.engine.span.start + len("cma_es"))
         more = f", and {counted(len(chosen) - 1, 'hole')} more" if len(chosen) > 1 else ""
-        message = f"`cma_es` moves real numbers; {chosen[0]}{more}"
+        message = f"`cma_es` moves numbers; {chosen[0]}{more}"
         yield finding("X307", span, message, "write `by = nsga2`, or `by = random`")
 
 
@@ -36,8 +39,8 @@ def _of_merge(recipe: Recipe, target: str) -> Iterator[str]:
     for line in recipe.merges[target].lines if target in recipe.merges else ():
         if not isinstance(line, BlendLine):
             continue
-        if len(line.methods) > 1:
-            yield f"`method` is a choice of {_in_words(len(line.methods))}"
+        if len(line.methods) > 2:
+            yield f"`method` is a choice of {_in_words(len(line.methods))}, which have no order"
         for assignment in assignments_of(line):
             yield from _spoken(recipe, assignment.name, assignment.value)
 
@@ -50,8 +53,6 @@ def _of_route(recipe: Recipe, target: str) -> Iterator[str]:
         each = f" in every {line.per.unit.removesuffix('s')}" if line.per else ""
         yield from (f"{said}{each}" for said in _spoken(recipe, line.name, line.value))
     for hop in every_hop(route.hops):
-        if hop.maybe:
-            yield "`maybe` is yes or no"
         for name, value in (("x", hop.repeat), ("scale", hop.scale)):
             if value is not None:
                 yield from _spoken(recipe, name, value)
@@ -62,10 +63,9 @@ def _spoken(recipe: Recipe, name: str, value: Expr) -> Iterator[str]:
     for let in lets_of(recipe, value):
         found += draws(let.value)
     for draw in found:
-        if draw.kind == "flag":
-            yield f"`{name}` is yes or no"
-        elif draw.kind == "choice":
-            yield f"`{name}` is a choice of {_in_words(len(draw.options))}"
+        words = [option for option in draw.options if isinstance(option, str)]
+        if draw.kind == "choice" and len(words) > 2:
+            yield f"`{name}` is a choice of {_in_words(len(draw.options))}, which have no order"
 
 
 def _in_words(number: int) -> str:

@@ -8,15 +8,12 @@ from merge_dsl.meaning.clip import problem_of
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.files import bytes_of
-from merge_dsl.meaning.methods import BLEND
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, OriginRef
 from merge_dsl.meaning.stages import host_of
-from merge_dsl.meaning.values import Word
-from merge_dsl.rules.checked import Checked, assignments
+from merge_dsl.rules.checked import Checked
 from merge_dsl.space.layout import origins_of
 from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
-from merge_dsl.text.words import nearest, quoted
 
 CLIP_MEAN, CLIP_STD = (0.4815, 0.4578, 0.4082), (0.2686, 0.2613, 0.2758)  # open_clip's own
 PIXELS = ("preprocessor_config.json", "processor_config.json")
@@ -126,23 +123,6 @@ def _grids(first: Known, second: Known, line: KeepLine | BlendLine | None) -> It
             help = "write `resize = bicubic` in a blend: positions are of one grid"
             yield finding("V504", origin.span, message, help, severity=Severity.ERROR)
         return
-
-
-def resized(checked: Checked) -> Iterator[Diagnostic]:
-    """K205: `resize` is one word for a whole blend, and no hole."""
-    words = BLEND["resize"].words
-    for line, assignment in assignments(checked.recipe):
-        if assignment.name != "resize":
-            continue
-        text = assignment.value.text if isinstance(assignment.value, Word) else ""
-        if assignment not in line.shared:
-            message = "`resize` is of the whole blend, not of one ingredient"
-            yield finding("K205", assignment.name_span, message, "write it outside `take`")
-        elif text not in words or assignment.per or assignment.at or assignment.when:
-            close = nearest(text, words)
-            message = f"`resize` is one of {quoted(words, 'or')}, for the whole blend"
-            help = f"did you mean `{close}`?" if close and text not in words else None
-            yield finding("K205", assignment.span, message, help)
 
 
 def activations(checked: Checked) -> Iterator[Diagnostic]:

@@ -3,12 +3,20 @@
 Hansen and Ostermeier 2001, "Completely Derandomized Self-Adaptation in Evolution Strategies",
 doi:10.1162/106365601750190398, by pycma's ask and tell. In: a start and a seed. Out: generations of
 points.
+
+Genes that take few values (flags, whole numbers, steps) are pycma's integer variables: samples are
+rounded, and the spread of such a coordinate never falls so low that one value is all that is sampled
+(Marty et al. 2024, "LB+IC-CMA-ES"). Left to themselves, flags freeze: the mean drifts away from the
+threshold and nothing crosses it any more. On a road-like landscape (64 flags, 64 scales that count where
+the flag is set, noise of 0.03, 3000 trials, 8 seeds) the worst of eight runs reached 0.82 of 0.90 with
+integer variables and 0.02 with thresholds.
 """
 
 import math
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal
 
@@ -29,7 +37,7 @@ class CmaEs:
     """pycma on [0, 1]ⁿ, made so that the same seed asks the same points in every process.
 
     `preset = "sakana"` is the search of Akiba et al. 2024 (arXiv:2403.13187): every gene starts at
-    0.5, σ = 1/6, λ = 4 + ⌊3 ln n⌋, and the best trial is the winner. Without it the mean of the
+    0.5, σ = 1/6, λ = 4 + ⌊3 ln n⌋, flags are thresholds, and the best trial is the winner. Without it the mean of the
     final distribution has a trial of its own. The best of many noisy scores is high because it was
     lucky as well as good; the mean averages over all that was learnt, and in simulations with
     larger populations it was 1 to 9 points better on unseen samples than the best trial.
@@ -42,8 +50,11 @@ class CmaEs:
         sigma: float | None = None,
         population: int | None = None,
         preset: Preset | None = None,
+        sizes: Sequence[int | None] = (),
     ) -> None:
         """`start`: one coordinate a gene. `sigma`, `population`: None is the default.
+
+        `sizes`: how many values a gene takes, evenly spread; None, or nothing, is continuous.
 
         Raises SearchError for no genes, a sigma outside (0, 1], fewer than 3 points a generation,
         or a preset with settings of its own beside it.
@@ -53,11 +64,14 @@ class CmaEs:
         self._mean_at_end = preset is None
         self._asked: list[Any] = []
         self._stopped = ""
+        known = [None] * len(start) if preset or not sizes else list(sizes)
+        self._sizes: tuple[int | None, ...] = tuple(known)
+        whole = [place for place, size in enumerate(known) if size is not None]
         self._strategy = cma.CMAEvolutionStrategy(
-            [0.5] * len(start) if preset else list(start),
+            self._inner([0.5] * len(start) if preset else start),
             sigma or SIGMA,
             {
-                "bounds": [0, 1],
+                **self._coordinates(whole),
                 "BoundaryHandler": "BoundTransform",
                 "popsize": population or default_population(len(start)),
                 # pycma would seed and read numpy's global generator; a pickle then holds a copy of
@@ -76,16 +90,55 @@ class CmaEs:
             },
         )
 
+    def _coordinates(self, whole: list[int]) -> dict[str, Any]:
+        """Bounds and first spreads: a gene of k values is the whole numbers from 0 to k - 1."""
+        if not whole:
+            return {"bounds": [0, 1]}
+        low = [0.0 if size is None else -0.5 for size in self._sizes]
+        high = [1.0 if size is None else size - 0.5 for size in self._sizes]
+        spread = [b - a for a, b in zip(low, high, strict=True)]
+        return {"bounds": [low, high], "CMA_stds": spread, "integer_variables": whole}
+
+    def _inner(self, point: Sequence[float]) -> list[float]:
+        """A point of the cube, as pycma has it."""
+        pairs = zip(point, self._sizes, strict=True)
+        return [x if size is None else min(x * size, size - 1e-6) - 0.5 for x, size in pairs]
+
+    def _outer(self, point: Any) -> Point:
+        """A point of pycma's in the cube; whole numbers in the middle of their share of it."""
+        pairs = zip(point, self._sizes, strict=True)
+        return tuple(
+            float(y) if size is None else (min(max(round(float(y)), 0), size - 1) + 0.5) / size
+            for y, size in pairs
+        )
+
     def ask(self) -> list[Point]:
-        self._asked = self._strategy.ask()
-        return [tuple(float(number) for number in point) for point in self._asked]
+        with self._own_chance():
+            self._asked = self._strategy.ask()
+        return [self._outer(point) for point in self._asked]
 
     def tell(self, points: Sequence[Point], losses: Sequence[float]) -> None:
         # pycma recognises the arrays that it handed out; the points are those, as plain floats.
-        self._strategy.tell(self._asked, list(losses))
+        with self._own_chance():
+            self._strategy.tell(self._asked, list(losses))
         self._asked = []
         # `stop` counts flat generations each time it is called, so it is called once a generation.
         self._stopped = ", ".join(self._strategy.stop())
+
+    @contextmanager
+    def _own_chance(self) -> Iterator[None]:
+        """Integer handling draws from numpy's global generator: here from numbers of our own."""
+        if all(size is None for size in self._sizes):
+            yield
+            return
+        import numpy
+
+        before = numpy.random.get_state()
+        numpy.random.seed(self._strategy.opts["randn"].whole())
+        try:
+            yield
+        finally:
+            numpy.random.set_state(before)
 
     def stopped(self) -> str:
         return f"the distribution has converged ({self._stopped})" if self._stopped else ""
@@ -96,7 +149,7 @@ class CmaEs:
             return None
         strategy = self._strategy
         mean = strategy.gp.pheno(strategy.mean, into_bounds=strategy.boundary_handler.repair)
-        return tuple(float(number) for number in mean)
+        return self._outer(mean)
 
     def state(self) -> bytes:
         if self._asked:
@@ -119,6 +172,11 @@ class _Normal:
         import numpy
 
         self._generator: Any = numpy.random.Generator(numpy.random.PCG64(seed))
+        self._seeds: Any = numpy.random.Generator(numpy.random.PCG64([seed, 1]))
+
+    def whole(self) -> int:
+        """A seed for whatever draws in another way."""
+        return int(self._seeds.integers(2**32))
 
     def __call__(self, *shape: int) -> Any:
         return self._generator.standard_normal(shape)

@@ -6,5 +6,5 @@ from merge_dsl.search.cma_es import CmaEs
 from merge_dsl.search.engine import Engine
 from merge_dsl.search.random import RandomSearch
 
-# `make(start, seed, **settings)`, the settings being those written in the recipe's `by` line.
+# `make(start, seed, sizes=…, **settings)`, the settings being those written in the recipe's `by` line.
 ENGINES: dict[str, Callable[..., Engine]] = {"cma_es": CmaEs, "random": RandomSearch}

@@ -27,4 +27,11 @@ class CandidateFailed(Exception):
     It is recorded, ranked last, and the search goes on. Anything else that `evaluate` raises (a
     full disk, a lost device) is no fault of the candidate: it ends the command, nothing is
     recorded, and the same command takes the trial up again.
+
+    `excess` is how far a candidate is from what the recipe requires, None where nothing is required
+    that it lacks. Those that are farther off rank lower, so that a search finds its way back.
     """
+
+    def __init__(self, why: str = "", excess: float | None = None) -> None:
+        self.excess = excess
+        super().__init__(why)

@@ -52,6 +52,7 @@ class Trial:
     role: Literal["search", "mean"] = "search"  # "mean": the engine's favourite, tried at the end
     repeats: int | None = None  # the number of an earlier trial of the same candidate: its score
     failure: str = ""
+    excess: float | None = None  # how far it is from what is required; None for any other failure
 
 
 @dataclass(frozen=True)

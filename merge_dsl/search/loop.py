@@ -92,10 +92,12 @@ def run_search(
     before. stop: asked before each new trial. clock: seconds.
 
     A candidate whose digest was scored before is not scored again; it counts as a trial. A failed
-    one ranks last in its generation. A generation that the budget cuts short is not told. The
+    one ranks last in its generation, behind those that are not what the recipe requires, which are
+    ranked by how far they are from it (Deb 2000, doi:10.1016/S0045-7825(99)00389-8). A generation
+    that the budget cuts short is not told. The
     winner is the trial of the highest score: among equals the favourite's, then the earliest.
     KeyboardInterrupt passes through and leaves the journal whole. Raises SearchFailed where all
-    candidates of a generation fail, JournalError where the journal tells of other trials than are
+    candidates of a generation fail for other reasons, JournalError where the journal tells of other trials than are
     asked.
     """
     if journal.end is not None:
@@ -165,12 +167,19 @@ def _score(
 ) -> Trial:
     """The trial with its score, from an earlier trial of the same candidate where there is one."""
     if known is not None:
-        return replace(asked, score=known.score, failure=known.failure, repeats=known.number)
+        return replace(
+            asked,
+            score=known.score,
+            failure=known.failure,
+            excess=known.excess,
+            repeats=known.number,
+        )
     start = clock()
     try:
         outcome = evaluate(asked.values)
     except CandidateFailed as error:
-        return replace(asked, failure=str(error) or "no reason given", seconds=clock() - start)
+        why = str(error) or "no reason given"
+        return replace(asked, failure=why, excess=error.excess, seconds=clock() - start)
     seconds = clock() - start
     samples = {name: tuple(map(float, values)) for name, values in outcome.samples.items()}
     for name, values in {"the score": (outcome.score,), **samples}.items():
@@ -185,10 +194,18 @@ def _losses(tried: Sequence[Trial], generation: int) -> list[float]:
     Engines rank, so how much more says nothing. NaN would be ranked by chance, or as the median.
     """
     losses = [-trial.score for trial in tried if trial.score is not None]
-    if not losses:
+    excesses = [trial.excess for trial in tried if trial.excess is not None]
+    if not losses and not excesses:
         raise _all_failed(tried, f"generation {generation}")
-    worst = max(losses) + 1.0
-    return [worst if trial.score is None else -trial.score for trial in tried]
+    worst = max(losses, default=0.0) + 1.0
+    last = worst + max(excesses, default=0.0)
+
+    def loss(trial: Trial) -> float:
+        if trial.score is not None:
+            return -trial.score
+        return last if trial.excess is None else worst + trial.excess
+
+    return [loss(trial) for trial in tried]
 
 
 def _all_failed(tried: Sequence[Trial], where: str) -> SearchFailed:

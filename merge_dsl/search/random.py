@@ -16,7 +16,7 @@ GENERATION = 8  # points asked at a time; it decides nothing but when progress i
 class RandomSearch:
     """The first point is `start`, so that the recipe's own guess is always among the trials."""
 
-    def __init__(self, start: Point, seed: int) -> None:
+    def __init__(self, start: Point, seed: int, sizes: Sequence[int | None] = ()) -> None:
         import numpy  # not at the top: `awase lint` imports this package and needs no numpy
 
         self._start = start

@@ -7,7 +7,9 @@ a share of the host are left out where some blend has no host, or nobody else.
 """
 
 from merge_dsl.meaning.methods import BLEND, METHODS
-from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Value
+from merge_dsl.space.candidate import Blend, Candidate, Hop, Ingredient, Value, Walk
+from merge_dsl.space.road import Layer
+from merge_dsl.space.routes import RouteSpace
 
 SEED = 0  # of the masks of the unsearched dare_ties
 
@@ -24,6 +26,37 @@ def baselines(candidate: Candidate, host: str) -> dict[str, Candidate]:
         table["ties"] = _with(candidate, host, "ties", None)
         table["dare_ties"] = _with(candidate, host, "dare_ties", None)
     return table
+
+
+def baselines_of_route(space: RouteSpace, start: Walk) -> dict[str, Walk]:
+    """The road at the start of its holes, unscaled, and a frankenmerge: all layers, model by model.
+
+    One that is a parent as it stands, or empty, is left out: parents are reported anyway.
+    """
+    layers: dict[Layer, None] = dict.fromkeys(
+        [*space.road.first, *(place.layer for place in space.road.places)]
+    )
+    for some in space.road.layers.values():
+        layers |= dict.fromkeys(some)
+    layers |= dict.fromkeys(space.road.last)
+    models = sorted({layer.model for layer in layers}, key=lambda model: model != start.begin)
+    ordered = [
+        Hop(layer.model, layer.number)
+        for model in models
+        for layer in sorted(layers, key=lambda layer: layer.number)
+        if layer.model == model
+    ]
+    places = {name: model.place for name, model in space.recipe.models.items()}
+    used = {start.begin, start.end, *models}
+    found = {
+        "road at its start": start._replace(
+            hops=tuple(hop._replace(scale=1.0) for hop in start.hops)
+        ),
+        "frankenmerge": start._replace(
+            hops=tuple(ordered), models={n: p for n, p in places.items() if n in used}
+        ),
+    }
+    return {name: walk for name, walk in found.items() if len({h.model for h in walk.hops}) > 1}
 
 
 def _guests(blend: Blend, host: str) -> int:

@@ -1,5 +1,7 @@
 """A candidate: a recipe without holes, as plain data. The only thing that `vlm` is ever given.
 
+A merge fills to a `Candidate`, a route to a `Walk`.
+
 A blend is cut into units, the grain at which a value may differ: one layer ("language.layers.3",
 "vision.layers.0") or a part that has no layers ("projector", "language.embed", "language.norm",
 "language.head", "vision.embed", "vision.norm"). Where a recipe tells the kinds of tensors in a layer apart,
@@ -68,11 +70,45 @@ class Candidate(NamedTuple):
 
     def digest(self) -> str:
         """16 hex digits that two candidates share exactly when they would build the same model."""
-        import hashlib  # not for a lint, which only needs places
-        import json
+        return _digest(self)
 
-        text = json.dumps(_plain(self), sort_keys=True, ensure_ascii=False)
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+class Hop(NamedTuple):
+    """One step of a walk: what enters this layer is multiplied by `scale`."""
+
+    model: str
+    layer: int
+    scale: float = 1.0
+
+
+class Walk(NamedTuple):
+    """One filled route: layers of several models, one after another, whose weights do not change.
+
+    `begin` gives everything before the walked stack (the embedding; for the layers of a language
+    model the tower and projector too) and the config, `end` what comes after it (norm and head).
+    For a tower both are one model.
+    """
+
+    name: str  # of the `route` it fills
+    models: Mapping[str, Place]  # those that it needs
+    stack: str  # "language" | "vision"
+    begin: str
+    end: str
+    hops: tuple[Hop, ...]
+    scale_of: str = "stream"  # what a scale multiplies: "stream", or "mlp", the last block's output
+
+    def digest(self) -> str:
+        """16 hex digits that two walks share exactly when they would compute the same."""
+        plain = all(hop.scale == 1.0 for hop in self.hops)
+        return _digest(self._replace(scale_of="stream") if plain else self)
+
+
+def _digest(candidate: Candidate | Walk) -> str:
+    import hashlib  # not for a lint, which only needs places
+    import json
+
+    text = json.dumps(_plain(candidate), sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _plain(value: object) -> object:

@@ -47,7 +47,7 @@ def estimate(recipe: Recipe, target: str, dimensions: int) -> Estimate:
     if target in recipe.routes:
         held = sum(known)
         result = _walked(recipe, target) if result is not None else None
-    dtype = next((w.dtype for w in recipe.writes if w.target == target), None) or "bf16"
+    dtype = _dtype(recipe, target)
     return Estimate(
         trials=trials_of(search, dimensions) if search else None,
         generations=generations_of(search, dimensions) if search else None,
@@ -95,21 +95,39 @@ def _parameters(recipe: Recipe, name: str) -> int | None:
 
 
 def _walked(recipe: Recipe, target: str) -> int | None:
-    """The parameters of the longest walk: what the road begins with, and its layers."""
+    """The parameters of the longest walk."""
+    route = recipe.routes[target]
+    try:
+        lengths = lengths_of(recipe, route, road_of(recipe, route))
+    except SpaceError:
+        return None
+    if not lengths:
+        return None
+    allowed = [n for n in lengths if may_be(route.requires, {"layers": n})] or list(lengths)
+    return _parameters_of_walk(recipe, target, max(allowed))
+
+
+def _parameters_of_walk(recipe: Recipe, target: str, layers: int) -> int | None:
+    """What the road begins with, and so many layers of it."""
     route = recipe.routes[target]
     if not route.begins:
         return None
     host = recipe.source(route.begins[-1].model)
     facts = host.facts if host is not None else None
     layer = layer_parameters(facts) if facts else None
-    try:
-        lengths = lengths_of(recipe, route, road_of(recipe, route))
-    except SpaceError:
+    if facts is None or layer is None or facts.layers is None:
         return None
-    if facts is None or layer is None or not lengths or not facts.layers or not facts.parameters:
-        return None
-    allowed = [n for n in lengths if may_be(route.requires, {"layers": n})] or list(lengths)
-    return max(facts.parameters + (max(allowed) - facts.layers) * layer, 0)
+    return max((facts.parameters or 0) + (layers - facts.layers) * layer, 0)
+
+
+def bytes_of_walk(recipe: Recipe, target: str, layers: int) -> int | None:
+    """The size of a walk of so many layers, in the type of its `write`; None where nobody knows."""
+    count = _parameters_of_walk(recipe, target, layers)
+    return None if count is None else BYTES.get(_dtype(recipe, target), 2) * count
+
+
+def _dtype(recipe: Recipe, target: str) -> str:
+    return next((w.dtype for w in recipe.writes if w.target == target), None) or "bf16"
 
 
 def layer_parameters(facts: Facts) -> int | None:

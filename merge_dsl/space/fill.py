@@ -1,22 +1,46 @@
 """Space + values -> candidate.
 
-In: one value for each gene, and the seed of the run. Out: a `Candidate`: for each blend and setting one
-value a unit, defaults written out, every unit in exactly one keep or blend.
+In: one value for each gene, and the seed of the run. Out: of a merge a `Candidate`: for each blend and
+setting one value a unit, defaults written out, every unit in exactly one keep or blend. Of a route a
+`Walk`: its hops one by one, whether its ends pin them, a path draws them or a pool lays them out.
 """
 
 from collections.abc import Sequence
+from typing import overload
 
 from merge_dsl.meaning.methods import BLEND, METHODS, Setting
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, OriginRef, Recipe
 from merge_dsl.meaning.values import Draw, Word
-from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin, Place, Value
+from merge_dsl.space.candidate import (
+    Blend,
+    Candidate,
+    Hop,
+    Ingredient,
+    Keep,
+    Origin,
+    Place,
+    Value,
+    Walk,
+)
 from merge_dsl.space.compile import Space, method_hole
 from merge_dsl.space.layout import origins_of
 from merge_dsl.space.resolve import SHARED, Look, Slot, SpaceError, deciding, holds, value_at
+from merge_dsl.space.road import stack_of
+from merge_dsl.space.routes import RouteSpace, scale_of, walk_of
 
 
-def fill(space: Space, values: Sequence[Value], seed: int) -> Candidate:
+@overload
+def fill(space: Space, values: Sequence[Value], seed: int) -> Candidate: ...
+@overload
+def fill(space: RouteSpace, values: Sequence[Value], seed: int) -> Walk: ...
+@overload
+def fill(space: Space | RouteSpace, values: Sequence[Value], seed: int) -> Candidate | Walk: ...
+
+
+def fill(space: Space | RouteSpace, values: Sequence[Value], seed: int) -> Candidate | Walk:
     """The candidate at these values. `seed` decides the random masks that the recipe does not."""
+    if isinstance(space, RouteSpace):
+        return _walk(space, values)
     frame = space.frame
     keeps, blends, used = [], [], set()
     for number, line in enumerate(frame.merge.lines):
@@ -31,6 +55,24 @@ def fill(space: Space, values: Sequence[Value], seed: int) -> Candidate:
     sources = {**space.recipe.models, **space.recipe.stages}
     models: dict[str, Place] = {name: sources[name].place for name in sources if name in used}
     return Candidate(frame.merge.name, models, tuple(keeps), tuple(blends))
+
+
+def _walk(space: RouteSpace, values: Sequence[Value]) -> Walk:
+    route = space.route
+    steps = walk_of(space, values)
+    hops = tuple(Hop(step.layer.model, step.layer.number, step.scale + 0.0) for step in steps)
+    begin, end = route.begins[-1].model, route.ends[-1].model
+    used = {begin, end, *(hop.model for hop in hops)}
+    walked = next(origin for origin in route.origins if origin not in {*route.begins, *route.ends})
+    return Walk(
+        name=route.name,
+        models={name: m.place for name, m in space.recipe.models.items() if name in used},
+        stack=stack_of(space.recipe, walked),
+        begin=begin,
+        end=end,
+        hops=hops,
+        scale_of=scale_of(route),
+    )
 
 
 def method_of(space: Space, values: Sequence[Value], line: BlendLine) -> str:

@@ -2,26 +2,31 @@
 
 In: the text, its space, one value for each gene. Out: a text that parses, has no genes, and fills to a
 candidate equal to the original one. A hole becomes its value; a `per` hole a list of its values; a hole
-inside `each` moves into the `take`s; a random method gets the seed of its masks. Nothing else changes.
+inside `each` moves into the `take`s; a random method gets the seed of its masks; of a choice of methods,
+settings that the drawn one does not read go. Nothing else changes.
 """
 
 from collections.abc import Sequence
 
-from merge_dsl.meaning.methods import METHODS
+from merge_dsl.meaning.methods import BLEND, METHODS
 from merge_dsl.meaning.recipe import Assignment, BlendLine, EachBlock, Let, Take
 from merge_dsl.meaning.values import Draw, Series, draws
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import Space, gene_of
 from merge_dsl.space.edits import Edit, apply, begins_line, has_comment, indent_of, whole_lines
 from merge_dsl.space.fill import method_of, seed_of
+from merge_dsl.space.freeze_route import freeze_route
 from merge_dsl.space.resolve import SHARED, Slot, assignments_of, spoken
+from merge_dsl.space.routes import RouteSpace
 from merge_dsl.text.source import Source, Span
 
 Table = dict[Slot, Value]
 
 
-def freeze(source: Source, space: Space, values: Sequence[Value], seed: int) -> str:
+def freeze(source: Source, space: Space | RouteSpace, values: Sequence[Value], seed: int) -> str:
     """The frozen text. It is to lie where the original lies; `relocate` moves it elsewhere."""
+    if isinstance(space, RouteSpace):
+        return freeze_route(source, space, values)
     table: Table = dict(zip(space.slots, values, strict=True))
     edits: list[Edit] = []
     for let in space.recipe.lets.values():
@@ -31,10 +36,13 @@ def freeze(source: Source, space: Space, values: Sequence[Value], seed: int) -> 
         if not isinstance(line, BlendLine):
             continue
         edits += _method(space, values, seed, number, line)
+        unread = _unread(line, method_of(space, values, line))
         for assignment in _outside_each(line):
-            owner = _owner(line, assignment)
-            edits += _holes(space, table, assignment, owner)
-        edits += _each(source.text, space, table, line)
+            if assignment.name in unread:
+                edits.append(Edit(whole_lines(source.text, assignment.span), ""))
+            else:
+                edits += _holes(space, table, assignment, _owner(line, assignment))
+        edits += _each(source.text, space, table, line, unread)
     return apply(source.text, edits)
 
 
@@ -47,6 +55,11 @@ def _method(
         return [Edit(line.method_span, name)] if len(line.methods) > 1 else []
     found = seed_of(space, values, seed, number, line)
     return [Edit(line.method_span, f"{name}(seed = {found})")]
+
+
+def _unread(line: BlendLine, drawn: str) -> set[str]:
+    """The settings that stand there for other methods of the choice than the drawn one."""
+    return {a.name for a in assignments_of(line)} - {*METHODS[drawn].settings, *BLEND}
 
 
 def _holes(space: Space, table: Table, line: Assignment | Let, owner: int) -> list[Edit]:
@@ -85,16 +98,16 @@ def _owner(line: BlendLine, assignment: Assignment) -> int:
 # ---- `each` -----------------------------------------------------------------
 
 
-def _each(text: str, space: Space, table: Table, line: BlendLine) -> list[Edit]:
+def _each(text: str, space: Space, table: Table, line: BlendLine, unread: set[str]) -> list[Edit]:
     """Move every setting of `each` that has a hole, with all lines of its name, into the takes."""
-    moved = [setting for each in line.eaches for setting in each.settings]
-    names = {setting.name for setting in moved if draws(setting.value)}
-    moved = [setting for setting in moved if setting.name in names]
-    if not moved:
-        return []
+    inside = [setting for each in line.eaches for setting in each.settings]
+    names = {setting.name for setting in inside if draws(setting.value)}
+    moved = [setting for setting in inside if setting.name in names - unread]
     edits: list[Edit] = []
     for each in line.eaches:
-        edits += _removals(text, each, names)
+        edits += _removals(text, each, names | unread)
+    if not moved:
+        return edits
     for number, take in enumerate(line.takes):
         lines = [_rewritten(text, space, table, setting, number) for setting in moved]
         edits.append(_insertion(text, take, lines))
@@ -113,7 +126,11 @@ def _rewritten(text: str, space: Space, table: Table, setting: Assignment, owner
 
 def _removals(text: str, each: EachBlock, names: set[str]) -> list[Edit]:
     gone = [setting for setting in each.settings if setting.name in names]
-    if len(gone) == len(each.settings) and not has_comment(text[each.span.start : each.span.end]):
+    if (
+        gone
+        and len(gone) == len(each.settings)
+        and not has_comment(text[each.span.start : each.span.end])
+    ):
         return [Edit(whole_lines(text, each.span), "")]
     return [Edit(whole_lines(text, setting.span), "") for setting in gone]
 

@@ -35,6 +35,11 @@ class Gene(NamedTuple):
         return None
 
 
+def even_size(gene: Gene) -> int | None:
+    """How many values share the unit interval evenly; None where it is not cut into such shares."""
+    return None if gene.kind == "int" and gene.log else gene.size
+
+
 def decode(gene: Gene, x: float) -> Value:
     """A number between 0 and 1 -> the value there. What lies outside is clipped."""
     x = 0.5 if math.isnan(x) else min(max(x, 0.0), 1.0)

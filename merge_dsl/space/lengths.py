@@ -23,9 +23,8 @@ class Unknown(Exception):
 def lengths_of(recipe: Recipe, route: Route, road: Road) -> Lengths | None:
     """The lengths of random walks, each with its share."""
     try:
-        if route.pool:
-            return _of_pool(recipe, route, road)
-        return _of_hops(recipe, road, route.hops)
+        drawn = _of_pool(recipe, route, road) if route.pool else _of_hops(recipe, road, route.hops)
+        return {length + road.pinned: share for length, share in drawn.items()}
     except Unknown:
         return None
 
@@ -150,9 +149,12 @@ def fewest_through(
 
 def most_often(recipe: Recipe, route: Route, road: Road) -> dict[Layer, int]:
     """How often each layer may be walked in one walk. Raises Unknown."""
+    found = Counter((*road.first, *road.last))
     if route.pool:
-        return dict(Counter(place.layer for place in road.places))
-    return dict(_visits(recipe, road, route.hops))
+        found.update(place.layer for place in road.places)
+    else:
+        found.update(_visits(recipe, road, route.hops))
+    return dict(found)
 
 
 def _visits(recipe: Recipe, road: Road, hops: tuple[Hop, ...]) -> Counter[Layer]:

@@ -3,6 +3,7 @@
 In: a route of a recipe. Out: `Road`: the hops of a drawn path with their layers, or the slots of a
 pool. A pool is laid out as in Akiba et al. 2024 (arXiv:2403.13187): the layers of the first model, then
 of the second, and all of that `repeat` times; each place is a slot, and a walk takes or leaves it.
+Layers that `begin` or `end` name, as in `begin jp.layers[0]`, are walked first or last whatever is drawn.
 """
 
 from collections.abc import Iterator
@@ -40,10 +41,20 @@ class Place(NamedTuple):
 
 
 class Road(NamedTuple):
-    """`places` of a pool, or the layers of every hop that names some, by where the hop stands."""
+    """`places` of a pool, or the layers of every hop that names some, by where the hop stands.
+
+    `first` and `last` are the layers that `begin` and `end` pin.
+    """
 
     places: tuple[Place, ...]
     layers: dict[int, tuple[Layer, ...]]
+    first: tuple[Layer, ...] = ()
+    last: tuple[Layer, ...] = ()
+
+    @property
+    def pinned(self) -> int:
+        """How many layers every walk has."""
+        return len(self.first) + len(self.last)
 
 
 def road_of(recipe: Recipe, route: Route) -> Road:
@@ -58,7 +69,15 @@ def road_of(recipe: Recipe, route: Route) -> Road:
     if len(pool) * laps_of(route) > TALLEST:
         raise SpaceError(f"`{route.name}` would have more than {TALLEST} slots")
     places = [Place(layer, lap) for lap in range(1, laps_of(route) + 1) for layer in pool]
-    return Road(tuple(places), layers)
+    ends = [_pinned(recipe, found) for found in (route.begins, route.ends)]
+    return Road(tuple(places), layers, *ends)
+
+
+def _pinned(recipe: Recipe, origins: tuple[OriginRef, ...]) -> tuple[Layer, ...]:
+    """The layers that `begin` or `end` names one by one; of several lines the later counts."""
+    if not origins or origins[-1].part is None or origins[-1].part.slices is None:
+        return ()
+    return layers_of(recipe, origins[-1])
 
 
 def every_hop(hops: tuple[Hop, ...]) -> Iterator[Hop]:

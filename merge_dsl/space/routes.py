@@ -5,6 +5,9 @@ the text: for a drawn path a flag for each `maybe`, a number for each `x` and ea
 hole; for a pool one gene for each group of `walk` and of `scale`, so `per slot` and `per hop` give one for
 each slot. A hop's scale is read only where the hop is walked. (The paper's matrix W has a scale for
 each pair of layers; of a walk only one a hop is ever read, so a hop is what has the gene.)
+
+The flags of a pool start with the first lap of the model that the road begins with, as in the paper:
+the start is that model as it is, and everything else is left out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -68,10 +71,30 @@ def compile_route(recipe: Recipe, target: str) -> RouteSpace:
     for slot, draw, name in [*_of_hops(recipe, route.hops), *_of_settings(recipe, route, road)]:
         found.setdefault(slot, (draw, name))
     names = _unique([name for _, name in found.values()])
+    left_out = _left_out(route, road)
     genes = tuple(
-        gene_of(draw, name) for (draw, _), name in zip(found.values(), names, strict=True)
+        gene._replace(start=False) if slot in left_out else gene
+        for (slot, (draw, _)), name in zip(found.items(), names, strict=True)
+        for gene in (gene_of(draw, name),)
     )
     return RouteSpace(target, genes, tuple(found), recipe, route, road)
+
+
+def _left_out(route: Route, road: Road) -> set[Slot]:
+    """The flags of a pool that no slot of the first lap of the beginning model has."""
+    line = route.setting("walk") if route.pool else None
+    if line is None or not isinstance(line.value, Draw) or line.value.kind != "flag":
+        return set()
+    groups = [number for number, _ in groups_of_places(line.per, road.places)]
+    begin = route.begins[-1].model if route.begins else ""
+    if all(place.layer.model != begin for place in road.places):
+        begin = route.pool[0].model
+    kept = {
+        number
+        for number, place in zip(groups, road.places, strict=True)
+        if place.lap == 1 and place.layer.model == begin
+    }
+    return {Slot(line.value.span.start, SHARED, number) for number in set(groups) - kept}
 
 
 # ---- genes ------------------------------------------------------------------
@@ -158,9 +181,14 @@ def walk_of(space: RouteSpace, values: Sequence[Value]) -> tuple[Step, ...]:
     if len(values) != len(space.genes):
         raise SpaceError(f"{len(space.genes)} genes and {len(values)} values")
     look = dict(zip(space.slots, values, strict=True)).__getitem__
-    if space.route.pool:
-        return tuple(_of_pool(space, look))
-    return tuple(_of_path(space, space.route.hops, look))
+    drawn = _of_pool(space, look) if space.route.pool else _of_path(space, space.route.hops, look)
+    return (*map(Step, space.road.first), *drawn, *map(Step, space.road.last))
+
+
+def scale_of(route: Route) -> str:
+    """What a scale multiplies: "stream", the whole residual stream, unless the route says "mlp"."""
+    line = route.setting("scale_of")
+    return "mlp" if line and isinstance(line.value, Word) and line.value.text == "mlp" else "stream"
 
 
 def _of_path(space: RouteSpace, hops: tuple[Hop, ...], look: Look) -> list[Step]:

@@ -11,9 +11,8 @@ from merge_dsl.meaning.load import load_source
 from merge_dsl.meaning.recipe import Recipe
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.freeze import freeze
-from merge_dsl.space.freeze_route import freeze_route
 from merge_dsl.space.resolve import SpaceError
-from merge_dsl.space.routes import AnySpace, RouteSpace, space_of
+from merge_dsl.space.routes import AnySpace, space_of
 from merge_dsl.space.space import start
 from merge_dsl.text.source import Source
 
@@ -30,8 +29,6 @@ def searched_before(recipe: Recipe, target: str) -> tuple[str, ...]:
 
 def frozen(source: Source, space: AnySpace, values: Sequence[Value], seed: int) -> str:
     """The text with the holes of one target filled, a merge's or a route's."""
-    if isinstance(space, RouteSpace):
-        return freeze_route(source, space, values)
     return freeze(source, space, values, seed)
 
 

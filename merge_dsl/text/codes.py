@@ -80,6 +80,7 @@ CODES: dict[str, tuple[str, Severity]] = {
     "M412": ("no-such-part", ERROR),
     "M413": ("tensors-differ", ERROR),
     "M414": ("unknown-block", ERROR),
+    "M415": ("windows-differ", WARNING),
     "V501": ("part-without-origin", ERROR),
     "V502": ("no-image-token", ERROR),
     "V503": ("projector-width", ERROR),

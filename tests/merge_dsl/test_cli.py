@@ -65,8 +65,10 @@ def test_plan(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_plan_counts_what_cannot_run_yet(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = world / "road.merge"
     path.write_text(
-        'recipe a\nmodel base from "file:base"\nroute r {\n  begin base\n'
-        "  path base.layers[0..1] -> maybe base.layers[2] -> base.layers[3]\n  end base\n}\n"
+        'recipe a\nmodel base from "file:base"\nmerge m { keep language from base }\n'
+        "route r {\n  begin base\n"
+        "  path base.layers[0..1] -> maybe base.layers[2] -> m.layers[3]\n  end base\n}\n"
+        'write r to "out"\n'
     )
     assert main(["plan", str(path), "--format", "json"]) == 0
     plan = json.loads(capsys.readouterr().out)

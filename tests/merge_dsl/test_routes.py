@@ -86,7 +86,7 @@ def test_a_pool_has_a_flag_and_a_scale_for_each_slot(lint: Lint) -> None:
     values[12:] = [1.0] * 12
     values[12 + 6] = 0.5
     assert walked(space, *values) == ["a1*1", "a0*0.5"]
-    assert len(walk_of(space, start(space))) == 12
+    assert walked(space, *start(space)) == ["a0*1", "a1*1", "a2*1", "a3*1"]
 
 
 @pytest.mark.parametrize(("per", "genes"), [("per layer", 4), ("per 2 layers", 2), ("", 1)])
@@ -107,6 +107,27 @@ def test_a_list_and_a_curve_along_a_pool(lint: Lint) -> None:
     )
     assert [gene.name for gene in space.genes] == ["scale[point 2]"]
     assert walked(space, 1.3) == ["a0*1", "a2*1.2", "a3*1.3"]
+
+
+def test_ends_may_pin_layers(lint: Lint) -> None:
+    space = compiled(
+        lint,
+        "  begin a.layers[0]\n  pool a.layers[1..2], b.layers\n  walk = flag per slot\n"
+        "  end a.layers[2..3]\n",
+    )
+    assert walked(space, *start(space)) == ["a0*1", "a1*1", "a2*1", "a2*1", "a3*1"]
+    assert walked(space, *([False] * 6)) == ["a0*1", "a2*1", "a3*1"]
+    lengths = lengths_of(space.recipe, space.route, space.road)
+    assert lengths is not None and (min(lengths), max(lengths)) == (3, 9)
+
+
+@pytest.mark.parametrize("value", ["stream", "mlp", "attention", "0.5", '"mlp"'])
+def test_what_a_scale_may_scale(lint: Lint, value: str) -> None:
+    loaded = lint(
+        f"{HEAD}route r {{\n  begin a\n  path a.layers\n  end a\n  scale_of = {value}\n}}\n"
+    )
+    assert (loaded.recipe is not None) == (value in ("stream", "mlp"))
+    assert ("K205" in {d.code for d in loaded.diagnostics}) == (loaded.recipe is None)
 
 
 def test_vision_layers_are_walked_too(lint: Lint) -> None:

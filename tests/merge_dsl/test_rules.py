@@ -58,7 +58,8 @@ CASES = {
     "N111": swap("cma_es(sigma = 0.2)", "⟦cmaes⟧"),
     "N112": BLENDED + 'write student to "a"\n⟦write student to "b" { dtype = bf16 }⟧\n',
     "N199 route": swap(
-        "search student", "route ⟦road⟧ {\n  begin base\n  end base\n}\nsearch student"
+        "search student",
+        "route road {\n  begin base\n  path base.layers -> ⟦student.layers⟧\n  end base\n}\nsearch student",
     ),
     "N199 nsga2": swap("cma_es(sigma = 0.2)", "⟦nsga2⟧"),
     "K202": swap("    base base\n", "").replace("task_arithmetic", "⟦task_arithmetic⟧"),

@@ -12,7 +12,7 @@ import pytest
 
 from merge_dsl.cli import main
 from tests.vlm.conftest import save_language_model
-from tests.vlm.tiny import RECIPE, evolve, records, weights
+from tests.vlm.tiny import NO_REPORT, RECIPE, done, evolve, records, weights
 
 
 def test_the_thread(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,9 +57,23 @@ def test_the_thread(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(Path("second/report.json").read_text()) == report
 
 
+# The command, with trials so slow that a signal finds it between the first and the last.
+SLOW = """
+import sys, time
+from vlm.evaluator import Evaluator
+taste = Evaluator.taste_candidate
+def slowly(*args, **kwargs):
+    time.sleep(0.5)
+    return taste(*args, **kwargs)
+Evaluator.taste_candidate = slowly
+from merge_dsl.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_a_stopped_run_goes_on(place: Path) -> None:
     assert evolve("--run", "whole") == 0
-    command = [sys.executable, "-m", "merge_dsl", "evolve", "../tiny.merge", "--run", "torn"]
+    command = [sys.executable, "-c", SLOW, "evolve", "../tiny.merge", "--run", "torn"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     journal = Path("torn/journal.jsonl")
     deadline = time.monotonic() + 120
@@ -113,3 +127,19 @@ def test_a_recipe_with_holes_does_not_merge(
 ) -> None:
     assert main(["merge", "../tiny.merge"]) == 1
     assert "8 holes" in capsys.readouterr().err
+
+
+def test_a_choice_of_methods_is_searched_and_frozen(place: Path) -> None:
+    text = (
+        NO_REPORT.replace("by dare_ties", "by choice dare_ties | linear | task_arithmetic")
+        .replace("0.2..1.0 start 0.5", "0.2..1.0 start 0.5 when method is dare_ties")
+        .replace("cma_es(sigma = 0.2)", "random")
+        .replace("5 trials", "9 trials")
+    )
+    done(place, text)
+    best = Path("runs/tiny/best.merge")
+    assert "choice" not in best.read_text(encoding="utf-8")
+    drawn = {one["values"][0] for one in records(best.parent) if one["kind"] == "trial"}
+    assert drawn == {"dare_ties", "linear", "task_arithmetic"}
+    assert main(["merge", str(best), "--out", "again"]) == 0
+    assert weights(Path("again")) == weights(Path("out/tiny"))

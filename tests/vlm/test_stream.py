@@ -195,19 +195,19 @@ def test_a_disk_that_fills_up_leaves_nothing(
 def test_what_a_disk_changed_never_takes_the_place(
     sources: dict[str, Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoilt(part: Path, *rest: object) -> None:
+    def spoilt(host: Path, part: Path, *rest: object) -> None:
         file = part / SINGLE
         data = bytearray(file.read_bytes())
         data[-8:] = np.full(2, np.nan, np.float32).tobytes()
         file.write_bytes(data)
 
     write_model(student(), sources, tmp_path / "out", recipe="old\n")
-    monkeypatch.setattr(writer, "write_provenance", spoilt)
+    monkeypatch.setattr(writer, "_copy_rest", spoilt)
     with pytest.raises(MergeError, match=r"what was written cannot be read.*infinities or NaN"):
         write_model(student(), sources, tmp_path / "out", recipe="new\n")
     assert (tmp_path / "out" / target.PROVENANCE).read_text() == "old\n"
     monkeypatch.setattr(
-        writer, "write_provenance", lambda part, *rest: os.truncate(part / SINGLE, 999)
+        writer, "_copy_rest", lambda host, part, *rest: os.truncate(part / SINGLE, 999)
     )
     with pytest.raises(MergeError, match=r"what was written cannot be read.*truncated"):
         write_model(student(), sources, tmp_path / "out", recipe="new\n")

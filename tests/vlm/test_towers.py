@@ -140,7 +140,7 @@ def test_a_siglip_head_keeps_its_own_norm() -> None:
     config = SiglipVisionConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
     roles = memory_roles(skeleton(config))
     assert len(set(roles.values())) == len(roles)
-    assert roles["head.layernorm.weight"].unit == "vision.embed"
+    assert roles["head.layernorm.weight"].unit == "vision.norm"
 
 
 def test_a_grafted_tower_is_the_tower(towers: dict[str, Source], tmp_path: Path) -> None:

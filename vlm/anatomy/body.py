@@ -16,7 +16,11 @@ class Role:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A model taken apart. `roles` is keyed by the names in the file, in the file's order."""
+    """A model taken apart. `roles` is keyed by the names in the file, in the file's order.
+
+    The layers of a language model are counted as a plain one counts them: those of mllama that look
+    at the picture are part of the projector, and the i-th of the others is `language.layers.i`.
+    """
 
     roles: Mapping[str, Role]
     shapes: Mapping[Role, tuple[int, ...]]  # what the architecture wants, tied twins left out

@@ -10,13 +10,14 @@ through transformers' own conversion rules, never compared as they stand. The ru
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
 from vlm.anatomy.body import REST, Anatomy, Role
+from vlm.anatomy.roles import is_tower, memory_roles
 from vlm.compat import ensure_torchvision
 from vlm.errors import ModelError
 
@@ -38,17 +39,16 @@ from transformers.core_model_loading import (  # noqa: E402
 )
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING  # noqa: E402
 
-CONTRASTIVE = re.compile(r"clip|siglip\d?")
-TOWERS = re.compile(r"(clip|siglip\d?)_vision_model|dinov\d|.*_vision(_model)?")
-
-
-def is_tower(config: Any) -> bool:
-    """Whether a model is an image encoder, alone or with the text tower that it was trained against."""
-    if CONTRASTIVE.fullmatch(config.model_type):
-        return True
-    # `aya_vision` is a whole model, `mllama_vision_model` is not.
-    whole = getattr(config, "text_config", None) is not None
-    return not whole and TOWERS.fullmatch(config.model_type) is not None
+__all__ = [
+    "REST",
+    "Anatomy",
+    "Role",
+    "anatomy",
+    "is_tower",
+    "memory_roles",
+    "read_config",
+    "skeleton",
+]
 
 
 def skeleton(config: Any, trusted: bool = False) -> nn.Module:
@@ -67,7 +67,7 @@ def skeleton(config: Any, trusted: bool = False) -> nn.Module:
                 return AutoModel.from_config(config)  # type: ignore[no-any-return]
         with torch.device("meta"):
             return factory.from_config(config, trust_remote_code=trusted)  # type: ignore[no-any-return]
-    except (ValueError, KeyError, ImportError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(
             f"transformers cannot build a {config.model_type!r} model: {error}",
             "use a vision-language or causal language model that this transformers knows",
@@ -89,7 +89,7 @@ def anatomy(config: Any, names: Iterable[str], trusted: bool = False) -> Anatomy
         resolved = resolve(name)
         if resolved in roles_in_memory:
             roles[name] = roles_in_memory[resolved]
-        elif not name.endswith(("rotary_emb.inv_freq", "position_ids")):  # stray 4.x buffers
+        elif not _passed_over(model, name):
             raise ModelError(
                 f"tensor {name!r} is no part of a {config.model_type} model",
                 "check that config.json and the weights are of one model",
@@ -125,73 +125,11 @@ def _wanted(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: t for name, t in model.state_dict().items() if name not in tied}
 
 
-def memory_roles(model: nn.Module) -> dict[str, Role]:
-    """In-memory tensor name -> role, from the modules that play each part."""
-    if is_tower(model.config):
-        return tower_roles(model)
-    decoder = model.get_decoder()  # type: ignore[operator]
-    while hasattr(decoder, "get_decoder") and (inner := decoder.get_decoder()) is not decoder:
-        decoder = inner
-    names = {id(module): name for name, module in model.named_modules()}
-    stems: list[tuple[str, str]] = []  # (module name, unit), most specific wins
-    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore
-    stems.append((names[id(embeddings)], "language.embed"))
-    if head is not None:
-        stems.append((names[id(head)], "language.head"))
-    stems += _layered(names, decoder, "language")
-    if getattr(model.config, "vision_config", None) is not None:
-        tower = model.get_encoder(modality="image")  # type: ignore[operator]
-        stems += _layered(names, tower, "vision")
-    stems.sort(key=lambda stem: -len(stem[0]))
-    roles = {}
-    for name in model.state_dict():
-        stem, unit = next(
-            ((s, u) for s, u in stems if s == "" or name.startswith(s + ".")), ("", "projector")
-        )
-        roles[name] = Role(unit, name[len(stem) :].lstrip("."))
-    return roles
-
-
-def tower_roles(model: nn.Module) -> dict[str, Role]:
-    """The same for a tower. Its projection into the space that it shares with a text tower goes with
-    its norm, behind the layers; text tower and temperature are `REST`."""
-    inner = getattr(model, "vision_model", model)
-    names = {id(module): name for name, module in model.named_modules()}
-    stems = sorted(_layered(names, inner, "vision"), key=lambda stem: -len(stem[0]))
-    roles = {}
-    for name in model.state_dict():
-        if name.startswith("visual_projection."):
-            roles[name] = Role("vision.norm", name)
-            continue
-        stem, unit = next(
-            ((s, u) for s, u in stems if s == "" or name.startswith(s + ".")), ("", REST)
-        )
-        roles[name] = Role(unit, name[len(stem) :].lstrip("."))
-    return roles
-
-
-def _layered(names: Mapping[int, str], module: nn.Module, part: str) -> list[tuple[str, str]]:
-    """The stems of a stack: its layers one by one, its last norm, and its embedding (all else)."""
-    stack = next((m for m in module.modules() if isinstance(m, nn.ModuleList) and len(m) > 0), None)
-    if stack is None:
-        raise ModelError(
-            f"no stack of layers in the {part} model", "this architecture is not known"
-        )
-    first, last_seen = names[id(stack)], False
-    stems = [(names[id(layer)], f"{part}.layers.{i}") for i, layer in enumerate(stack)]
-    for name, child in module.named_modules():
-        full = names[id(child)]
-        if full == first:
-            last_seen = True
-        elif last_seen and "norm" in name.rsplit(".", 1)[-1] and _is_over(full, first):
-            stems.append((full, f"{part}.norm"))
-    return [*stems, (names[id(module)], f"{part}.embed")]
-
-
-def _is_over(norm: str, stack: str) -> bool:
-    """Whether a norm stands beside a stack or further out: not inside it, nor in a head behind it."""
-    parent = norm.rpartition(".")[0]
-    return parent == "" or f"{stack}.".startswith(f"{parent}.")
+def _passed_over(model: nn.Module, name: str) -> bool:
+    """Whether loading leaves this tensor out: a buffer of 4.x, or what the model says it ignores."""
+    ignored = getattr(model, "_keys_to_ignore_on_load_unexpected", None) or ()
+    strays = ("rotary_emb.inv_freq", "position_ids")
+    return name.endswith(strays) or any(re.search(pattern, name) for pattern in ignored)
 
 
 def _resolver(model: nn.Module) -> Any:

@@ -15,7 +15,6 @@ from merge_dsl.space.candidate import Blend, Candidate, Keep, Place
 from vlm.errors import ModelError
 from vlm.merge import Portion, Sources, portion_of, portions_of
 from vlm.weights.source import Source
-from vlm.weights.target import PROVENANCE
 
 ORIGINS = "merge_origins.json"
 CARD = "README.md"
@@ -24,8 +23,7 @@ CARD = "README.md"
 def write_provenance(
     part: Path, candidate: Candidate, host: Source, sources: Sources, recipe: str
 ) -> None:
-    """Write the three files into `part`."""
-    (part / PROVENANCE).write_text(recipe, encoding="utf-8")
+    """Write origins and card into `part`; the recipe is there."""
     origins = json.dumps(_origins(candidate, host, sources), indent=1, ensure_ascii=False)
     (part / ORIGINS).write_text(origins + "\n", encoding="utf-8")
     (part / CARD).write_text(_card(candidate, host, recipe), encoding="utf-8")

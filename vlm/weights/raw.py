@@ -31,6 +31,7 @@ NO_NUMBER: Mapping[str, tuple[str, int, int]] = {
 }
 # As fp32: the least that is rounded to an infinity, halfway between the largest number and the next.
 TOO_LARGE = {"BF16": 0x7F7F8000, "F16": 0x477FF000}
+NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # what a model may be written as
 HALF = np.uint32(0x7FFF)
 
 
@@ -97,6 +98,15 @@ def rounded(values: Numbers, dtype: str) -> Numbers:
     odd += words
     odd >>= np.uint32(16)
     return odd.astype(np.uint16)
+
+
+def as_tensor(raw: Raw) -> "Tensor":
+    """A torch tensor of its own memory."""
+    import torch
+
+    if raw.dtype != "BF16":
+        return torch.from_numpy(raw.numbers.copy()).view(raw.shape)
+    return torch.from_numpy(raw.numbers.view("<i2").copy()).view(torch.bfloat16).view(raw.shape)
 
 
 def of_tensor(tensor: "Tensor") -> Raw:

@@ -4,10 +4,8 @@ In: the portions of a candidate, the host, the parents. Out: for each tensor of 
 and shape, known before any number is, and its numbers as they are stored, a piece at a time.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from merge_dsl.space.candidate import Keep
@@ -18,51 +16,13 @@ from vlm.merge import Portion, Sources, origins_of, portion_of
 from vlm.methods.pieces import fill
 from vlm.weights.checkpoint import Checkpoint
 from vlm.weights.made import Made, itself
-from vlm.weights.raw import BYTES, FLOATS, STORED, Numbers, Raw, fits, is_sound, of_tensor, rounded
+from vlm.weights.raw import FLOATS, NAMES, STORED, Numbers, Raw, fits, is_sound, of_tensor, rounded
 from vlm.weights.source import Source
-from vlm.weights.stream import Planned
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # what a model may be written as
 PIECE = 1 << 18  # numbers of a kept tensor that are looked at together
-
-
-def planned_of(host: Source, dtype: str) -> dict[str, Planned]:
-    """Name -> dtype and shape, in the order in which they are written.
-
-    The order is one whatever that of the host's file: long words first, so that all lie aligned, then
-    by name, numbers as numbers. Raises ModelError where the host lacks a tensor of its architecture.
-    """
-    made = host.written()
-    there = {host.anatomy.roles[name] for one in made.values() for name in one.sources}
-    lacking = [role for role in host.anatomy.shapes if role not in there]
-    if lacking:
-        raise ModelError(
-            f"{host.folder} lacks {lacking[0].unit} {lacking[0].tail}", "fetch the model anew"
-        )
-    planned = {name: _plan(host, one, dtype) for name, one in made.items()}
-    return dict(sorted(planned.items(), key=lambda item: _order(*item)))
-
-
-def _plan(host: Source, made: Made, dtype: str) -> Planned:
-    entries = [host.checkpoint.entries[name] for name in made.sources]
-    kept = entries[0].dtype
-    stored = kept if kept in STORED and kept not in FLOATS else dtype
-    if made.by is itself:
-        return Planned(stored, entries[0].shape)
-    import torch
-
-    ghosts = (torch.empty(entry.shape, device="meta") for entry in entries)
-    return Planned(stored, tuple(made.by(*ghosts).shape))
-
-
-def _order(name: str, tensor: Planned) -> tuple[int, list[tuple[int, int | str]]]:
-    parts: list[tuple[int, int | str]] = [
-        (0, int(word)) if word.isdecimal() else (1, word) for word in re.split(r"(\d+)", name)
-    ]
-    return -BYTES[tensor.dtype], parts
 
 
 @dataclass(frozen=True)
@@ -72,31 +32,50 @@ class Result:
     portions: Mapping[str, Portion]
     host: Source
     sources: Sources
-    planned: Mapping[str, Planned]
-    following: dict[str, str] = field(init=False)  # name -> the one that is asked for next
     made: dict[str, Made] = field(init=False)
 
     def __post_init__(self) -> None:
-        names = list(self.planned)
-        object.__setattr__(self, "following", dict(pairwise(names)))
         object.__setattr__(self, "made", self.host.written())
+        there = {self.host.anatomy.roles[n] for made in self.made.values() for n in made.sources}
+        lacking = [role for role in self.host.anatomy.shapes if role not in there]
+        if lacking:
+            what = f"{self.host.folder} lacks {lacking[0].unit} {lacking[0].tail}"
+            raise ModelError(what, "fetch the model anew")
 
-    def numbers(self, name: str) -> Iterator[Numbers]:
-        """One tensor as it is stored. Raises MergeError where a number is none."""
-        made, dtype = self.made[name], self.planned[name].dtype
-        self._advise("ahead", self.following.get(name))
+    @property
+    def tensors(self) -> dict[str, tuple[tuple[int, ...], str | None]]:
+        """Name -> shape, and the dtype that it keeps where it is not of rounded numbers."""
+        return {name: self._tensor_of(made) for name, made in self.made.items()}
+
+    def _tensor_of(self, made: Made) -> tuple[tuple[int, ...], str | None]:
+        entries = [self.host.checkpoint.entries[name] for name in made.sources]
+        dtype = entries[0].dtype
+        kept = dtype if dtype in STORED and dtype not in FLOATS else None
+        if made.by is itself:
+            return entries[0].shape, kept
+        import torch
+
+        ghosts = (torch.empty(entry.shape, device="meta") for entry in entries)
+        return tuple(made.by(*ghosts).shape), kept
+
+    def numbers(self, name: str, dtype: str) -> Iterator[Numbers]:
+        """One tensor as it is stored in `dtype`. Raises MergeError where a number is none."""
+        made = self.made[name]
         if made.by is not itself:
-            yield from _stored(of_tensor(made.out_of(self._tensor)), dtype, name)
+            yield from stored(of_tensor(made.out_of(self._tensor)), dtype, name)
             return
         role = self.host.anatomy.roles[made.sources[0]]
         portion = self._portion(role)
         if isinstance(portion.made_by, Keep):
-            origin = portion.made_by.origin.model
-            yield from _stored(self.sources[origin].raw(role), dtype, name)
+            kept = self.sources[portion.made_by.origin.model].raw(role)
+            yield from stored(kept, dtype, name)
         else:
-            for piece in blended(portion, role, self.sources):
+            for piece in blended(portion, role, self.host, self.sources):
                 yield _rounded(piece, dtype, name)
-        self._advise("done", name)
+        for origin in origins_of(portion.made_by):
+            source = self.sources[origin.model]
+            if isinstance(source.checkpoint, Checkpoint) and role in source.names:
+                source.checkpoint.done(source.names[role])
 
     def _tensor(self, name: str) -> "Tensor":
         """One whole tensor of the host's, for what is made of several."""
@@ -108,7 +87,7 @@ class Result:
             return self.sources[portion.made_by.origin.model].tensor(role)
         shape = self.host.anatomy.shapes[role]
         whole = torch.empty(shape)
-        fill(whole.view(-1).numpy(), blended(portion, role, self.sources))
+        fill(whole.view(-1).numpy(), blended(portion, role, self.host, self.sources))
         return whole
 
     def _portion(self, role: Role) -> Portion:
@@ -116,19 +95,9 @@ class Result:
         assert portion is not None  # `check_whole` has looked
         return portion
 
-    def _advise(self, when: str, name: str | None) -> None:
-        """Tell the system which parts of the parents' files are wanted soon, or not any more."""
-        if name is None or self.made[name].by is not itself:
-            return
-        role = self.host.anatomy.roles[self.made[name].sources[0]]
-        for origin in origins_of(self._portion(role).made_by):
-            source = self.sources[origin.model]
-            if isinstance(source.checkpoint, Checkpoint) and role in source.names:
-                getattr(source.checkpoint, when)(source.names[role])
 
-
-def _stored(raw: Raw, dtype: str, name: str) -> Iterator[Numbers]:
-    """What is not computed: byte for byte where the dtype is the same."""
+def stored(raw: Raw, dtype: str, name: str) -> Iterator[Numbers]:
+    """What is not computed, as it is stored in `dtype`: byte for byte where it is so already."""
     for start in range(0, len(raw.numbers), PIECE):
         part = slice(start, start + PIECE)
         if raw.dtype == dtype:

@@ -14,7 +14,7 @@ from vlm.weights.gguf import as_folder
 from vlm.weights.lora import Adapter, is_adapter, open_adapter
 from vlm.weights.made import Made, itself
 from vlm.weights.pixels import OPEN_CLIP, Pixels, pixels_of
-from vlm.weights.raw import Raw
+from vlm.weights.raw import Raw, as_tensor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,6 +76,8 @@ class Source:
 
     def tensor(self, role: Role) -> "Tensor":
         """The tensor that plays `role`, in the file's dtype. Raises MergeError as `name_of` does."""
+        if role in self.resident:
+            return as_tensor(self.resident[role])
         return self.checkpoint.tensor(self.name_of(role))
 
     def raw(self, role: Role, keep: bool = False) -> Raw:

@@ -8,12 +8,16 @@ is read again and checked before it takes its place.
 import errno
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from merge_dsl.meaning.engines import SHARD_BYTES
 from merge_dsl.space.candidate import Candidate
 from vlm.merge import Sources, check_whole, host_of, portions_of
 from vlm.methods.arrays import steady_memory
@@ -21,18 +25,31 @@ from vlm.weights.check import check_written
 from vlm.weights.checkpoint import INDEX, SINGLE
 from vlm.weights.pixels import check_processor
 from vlm.weights.provenance import CARD, ORIGINS, write_provenance
-from vlm.weights.result import NAMES, Result, planned_of
+from vlm.weights.raw import BYTES, NAMES, Numbers
+from vlm.weights.result import Result
 from vlm.weights.source import Source
 from vlm.weights.stream import Planned, write_file
 from vlm.weights.target import PROVENANCE, check_room, check_target, move_into_place, too_full
 
-__all__ = ["PROVENANCE", "check_target", "write_model"]
+__all__ = ["PROVENANCE", "Config", "Item", "check_target", "dtype_of", "write_items", "write_model"]
 
 DTYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
+SPELT = {stored: dtype for dtype, stored in DTYPES.items()}
 WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5", ".index.json")
 OPEN_CLIP = "open_clip_model.safetensors"  # which has no shards
 
+Config = dict[str, object]
 Tell = Callable[[int, int], None]  # bytes written, and of how many
+
+
+@dataclass(frozen=True)
+class Item:
+    """One tensor of a result: its shape, the dtype that it keeps whatever the model is written as (None
+    for rounded numbers), and its numbers as they are stored in a dtype, piece after piece."""
+
+    shape: tuple[int, ...]
+    kept: str | None
+    numbers: Callable[[str], Iterable[Numbers]]
 
 
 def write_model(
@@ -42,7 +59,7 @@ def write_model(
     *,
     recipe: str,
     dtype: str | None = None,
-    shard_bytes: int = 5 * 1000**3,
+    shard_bytes: int = SHARD_BYTES,
     tell: Tell = lambda done, total: None,
 ) -> None:
     """Build `candidate` and write it to `out`.
@@ -51,15 +68,58 @@ def write_model(
     host's own); a shard holds at most `shard_bytes` bytes unless one tensor is larger; `tell` hears how
     far it is. Raises MergeError where the model cannot be built or written; `out` is then as it was.
     """
-    check_target(out, (source.folder for source in sources.values()))
-    out = out.resolve()  # a link to a larger disk stays a link
+    parents = [source.folder for source in sources.values()]
+    check_target(out, parents)
     host = host_of(candidate, sources)
     sources = _fitted(candidate, host, sources)
     check_whole(candidate, host, sources)
-    own = host.checkpoint.dtype
-    target = DTYPES[dtype] if dtype else own if own in NAMES else "F32"
-    planned = planned_of(host, target)
-    numbers = Result(portions_of(candidate, host), host, sources, planned).numbers
+    result = Result(portions_of(candidate, host), host, sources)
+    items = {
+        name: Item(shape, kept, partial(result.numbers, name))
+        for name, (shape, kept) in result.tensors.items()
+    }
+    write_items(
+        items,
+        host,
+        parents,
+        out,
+        recipe=recipe,
+        dtype=dtype,
+        shard_bytes=shard_bytes,
+        tell=tell,
+        check=lambda part: write_provenance(part, candidate, host, sources, recipe),
+    )
+
+
+def dtype_of(host: Source, dtype: str | None) -> str:
+    """The type that is written: the one wanted, else the host's own."""
+    return dtype or SPELT.get(host.checkpoint.dtype, "fp32")
+
+
+def write_items(
+    items: Mapping[str, Item],
+    host: Source,
+    parents: Iterable[Path],
+    out: Path,
+    *,
+    recipe: str,
+    dtype: str | None = None,
+    shard_bytes: int = SHARD_BYTES,
+    tell: Tell = lambda done, total: None,
+    edit: Callable[[Config], Config] = lambda config: config,
+    check: Callable[[Path], None] = lambda folder: None,
+) -> None:
+    """Write tensors by their names in the file, and the host's other files.
+
+    `edit` changes what config.json says. `check` looks at the finished folder, or adds to it, before it
+    takes its place; what it raises leaves no trace on the disk.
+    """
+    check_target(out, parents)
+    out = out.resolve()  # a link to a larger disk stays a link
+    target = DTYPES[dtype_of(host, dtype)]
+    planned = {name: Planned(item.kept or target, item.shape) for name, item in items.items()}
+    # One order whatever that of the host's file; long words first, so that all lie aligned.
+    planned = dict(sorted(planned.items(), key=lambda item: _order(*item)))
     shards = _shards(planned, shard_bytes, host)
     total = sum(tensor.bytes for tensor in planned.values())
     check_room(out, total)
@@ -73,6 +133,9 @@ def write_model(
         done += count
         tell(done, total)
 
+    def numbers(name: str) -> Iterable[Numbers]:
+        return items[name].numbers(planned[name].dtype)
+
     steady_memory()
     try:
         with np.errstate(all="ignore"):  # what is no number is looked for, and has a name then
@@ -80,9 +143,10 @@ def write_model(
                 write_file(part / file, members, numbers, heard)
         if len(shards) > 1:
             _write_index(part / INDEX, shards, total)
-        _copy_rest(host.folder, part, NAMES[target])
-        write_provenance(part, candidate, host, sources, recipe)
+        _copy_rest(host.folder, part, NAMES[target], edit)
         check_written(part, shards)
+        (part / PROVENANCE).write_text(recipe, encoding="utf-8")
+        check(part)
         move_into_place(part, out)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -90,6 +154,15 @@ def write_model(
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _order(name: str, tensor: Planned) -> tuple[int, list[tuple[int, int | str]]]:
+    """Numbers in a name count as numbers."""
+    words = re.split(r"(\d+)", name)
+    parts: list[tuple[int, int | str]] = [
+        (0, int(word)) if word.isdecimal() else (1, word) for word in words
+    ]
+    return -BYTES[tensor.dtype], parts
 
 
 def _fitted(candidate: Candidate, host: Source, sources: Sources) -> Sources:
@@ -128,12 +201,13 @@ def _write_index(path: Path, shards: Mapping[str, Mapping[str, Planned]], total:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _copy_rest(host: Path, part: Path, dtype: str) -> None:
+def _copy_rest(host: Path, part: Path, dtype: str, edit: Callable[[Config], Config]) -> None:
     """Config, tokenizer, processor and templates of the host; its weights stay behind."""
     for file in _other_files(host):
         if file.name == "config.json":
             config = json.loads(file.read_text(encoding="utf-8"))
-            text = json.dumps(_with_dtype(config, dtype), indent=2, ensure_ascii=False)
+            config = _with_dtype(edit(config), dtype)
+            text = json.dumps(config, indent=2, ensure_ascii=False)
             (part / file.name).write_text(text + "\n", encoding="utf-8")
         else:
             shutil.copyfile(file, part / file.name)
@@ -147,9 +221,9 @@ def _other_files(folder: Path) -> Iterator[Path]:
             yield file
 
 
-def _with_dtype(config: dict[str, object], dtype: str) -> dict[str, object]:
+def _with_dtype(config: Config, dtype: str) -> Config:
     """The same config, saying what the weights are now stored as, in every nested config too."""
-    changed: dict[str, object] = {}
+    changed: Config = {}
     for key, value in config.items():
         if key in ("dtype", "torch_dtype"):
             changed[key] = dtype

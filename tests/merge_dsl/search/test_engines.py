@@ -51,6 +51,48 @@ def test_the_seed_and_the_losses_decide_everything(name: str) -> None:
     assert generations(make(START, 8), 6) != one
 
 
+SIZES = (2, None, 5, 2)
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_mixed_genes_are_as_deterministic(name: str) -> None:
+    def made(seed: int) -> Engine:
+        return ENGINES[name](START, seed, sizes=SIZES)
+
+    one = generations(made(7), 12)
+    np.random.seed(1)
+    before = np.random.random(3).tolist()
+    np.random.seed(1)
+    assert generations(made(7), 12) == one
+    assert np.random.random(3).tolist() == before
+    first, second = made(7), made(99)
+    assert generations(first, 5) == one[:5]
+    second.restore(first.state())
+    np.random.seed(2)
+    assert generations(second, 7) == one[5:]
+
+
+def test_few_values_are_asked_in_the_middle_of_their_share() -> None:
+    engine = CmaEs(START, 1, sizes=SIZES)
+    points = [point for points in generations(engine, 20) for point in points]
+    assert {point[0] for point in points} == {0.25, 0.75}
+    assert {point[2] for point in points} <= {0.1, 0.3, 0.5, 0.7, 0.9}
+    assert len({point[1] for point in points}) == len(points)
+    assert engine.favourite() is not None
+    assert len(CmaEs(START, 1, preset="sakana", sizes=SIZES).ask()) == 8
+    assert {p[0] for p in CmaEs(START, 1, preset="sakana", sizes=SIZES).ask()} - {0.25, 0.75}
+
+
+def test_flags_do_not_freeze() -> None:
+    """A flag that began on its wrong side, in a bowl that many genes share."""
+    size = 24
+    engine = CmaEs((0.75, 0.25) * (size // 2), 1, sizes=(2,) * size)
+    for _ in range(80):
+        points = engine.ask()
+        engine.tell(points, [sum(x > 0.5 for x in point) for point in points])
+    assert engine.favourite() == (0.25,) * size
+
+
 @pytest.mark.parametrize("name", list(ENGINES))
 def test_a_restored_engine_asks_what_the_first_one_asks(name: str) -> None:
     make = ENGINES[name]

@@ -275,3 +275,28 @@ def test_a_failed_candidate_is_told_as_the_worst(scores: tuple[float | None, ...
     tried = [Trial(i, 0, (), (), "", score) for i, score in enumerate(scores)]
     best_loss, failed, other = _losses(tried, 0)[2], _losses(tried, 0)[1], _losses(tried, 0)[0]
     assert best_loss < other < failed
+
+
+def test_what_is_not_required_ranks_by_how_far_it_is(tmp_path: Path) -> None:
+    def short(values: tuple[object, ...]) -> Outcome:
+        first = float(values[0])  # type: ignore[arg-type]
+        if first > 0.1:
+            raise CandidateFailed("too long", first - 0.1)
+        return evaluate(values)
+
+    trials = search(tmp_path / "j", trials=90, evaluate=short).trials
+    assert all(trial.score is None for trial in trials[:6])  # a generation of them ends nothing
+    assert any(trial.score is not None for trial in trials)
+    assert {t.failure for t in trials if t.excess is not None} == {"too long"}
+    assert read_journal(tmp_path / "j").trials == trials
+
+
+def test_losses_of_what_is_not_required() -> None:
+    def trial(score: float | None, excess: float | None) -> Trial:
+        return Trial(0, 0, (), (), "", score, excess=excess)
+
+    tried = [trial(0.5, None), trial(None, 0.1), trial(None, None), trial(None, 2.0)]
+    fine, near, failed, far = _losses(tried, 0)
+    assert fine < near < far <= failed
+    near, far = _losses([trial(None, 0.1), trial(None, 2.0)], 0)
+    assert near < far

@@ -1,0 +1,187 @@
+"""Walks as ordinary checkpoints: reopened they compute the same; where they cannot, it is said why."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.vlm.route.conftest import FAMILY, ROAD, Pair, walk_of
+from tests.vlm.route.families import FAMILIES, inputs_for, save
+from vlm.anatomy.parts import memory_roles
+from vlm.errors import MergeError
+from vlm.resident import load_model
+from vlm.route.export import write_walk
+from vlm.route.fold import NoFold
+from vlm.route.verify import Difference, probes
+from vlm.route.walker import Walker
+from vlm.weights.raw import of_tensor
+from vlm.weights.source import Source, open_source
+
+FIRST = (("b", 0, 1.6), *ROAD)  # the first hop is scaled, too
+
+
+def written(
+    sources: dict[str, Source], walk: Any, out: Path, family: str = "llama", **more: Any
+) -> Difference:
+    walker = Walker(walk, sources)
+    inputs = [inputs_for(family)]
+    return write_walk(walk, walker, sources, out, recipe="recipe x\n", inputs=inputs, **more)
+
+
+@pytest.mark.parametrize("scale_of", ["stream", "mlp"])
+@pytest.mark.parametrize("family", FAMILY)
+def test_a_checkpoint_computes_its_walk(
+    family: str, scale_of: str, pair: Pair, tmp_path: Path
+) -> None:
+    sources = pair(family)
+    found = written(sources, walk_of(*FIRST, scale_of=scale_of), tmp_path / "out", family)
+    assert found.largest < 1e-4 and found.spread > 0.1
+    again = load_model(tmp_path / "out", sources["a"].anatomy.sees)
+    words = again.generate(**inputs_for(family), max_new_tokens=4, do_sample=False, pad_token_id=0)
+    assert words.shape[1] == inputs_for(family)["input_ids"].shape[1] + 4
+
+
+@pytest.mark.parametrize("std", [0.02, 0.003])
+@pytest.mark.parametrize("family", ["llama", "llava"])
+def test_small_embeddings_keep_their_scale(
+    family: str, std: float, pair: Pair, tmp_path: Path
+) -> None:
+    """An epsilon that counts: dividing by the first scale would be far off."""
+    sources = pair(family)
+    walker = Walker(walk_of(*FIRST), sources)
+    name = "language.embed"
+    for source in sources.values():
+        for role in list(source.names):
+            if role.unit == name:
+                scaled = source.tensor(role) * std / 0.2
+                source.resident[role] = of_tensor(scaled)
+                if source.name == "a":
+                    walker.model.get_input_embeddings().weight.copy_(scaled)
+    out = tmp_path / "out"
+    found = write_walk(
+        walk_of(*FIRST), walker, sources, out, recipe="", inputs=[inputs_for(family)]
+    )
+    assert found.largest < 1e-4
+
+
+def test_ends_of_two_models(pair: Pair, tmp_path: Path) -> None:
+    sources = pair("llama")
+    written(sources, walk_of(*FIRST, end="b"), tmp_path / "out")
+    one, other = sources["b"].checkpoint, open_source("out", tmp_path / "out").checkpoint
+    assert torch.equal(one.tensor("lm_head.weight"), other.tensor("lm_head.weight"))
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["num_hidden_layers"] == 8
+
+
+@pytest.mark.parametrize("end", ["a", "b"])
+@pytest.mark.parametrize("tie", ["a", "b", "ab"])
+@pytest.mark.parametrize("first", [1.0, 1.6])
+def test_tied_models_are_untied_where_they_must_be(
+    tie: str, end: str, first: float, tmp_path: Path
+) -> None:
+    sources = {}
+    for seed, name in enumerate("ab"):
+        folder = save(FAMILIES["llama"], tmp_path / name, seed, tie_word_embeddings=name in tie)
+        sources[name] = open_source(name, folder)
+    walk = walk_of(("b", 0, first), *ROAD, end=end)
+    assert written(sources, walk, tmp_path / "out").largest < 1e-4
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    kept = "a" in tie and end == "a" and first == 1.0
+    assert config["tie_word_embeddings"] is kept
+    assert ("lm_head.weight" in open_source("o", tmp_path / "out").checkpoint.entries) is not kept
+
+
+def test_kinds_of_attention_go_with_their_layers(pair: Pair, tmp_path: Path) -> None:
+    sources = pair("gemma3")
+    written(
+        sources, walk_of(("a", 1, 1.0), ("b", 0, 0.5), ("b", 0, 1.0)), tmp_path / "out", "gemma3"
+    )
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["layer_types"] == ["sliding_attention", "full_attention", "full_attention"]
+    assert config["num_hidden_layers"] == 3
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+def test_half_precision_rounds_and_is_told(dtype: str, pair: Pair, tmp_path: Path) -> None:
+    found = written(pair("llama"), walk_of(*FIRST), tmp_path / "out", dtype=dtype)
+    assert 1e-4 < found.largest < found.allowed < 0.5
+
+
+def test_towers_leave_too(pair: Pair, tmp_path: Path) -> None:
+    sources = pair("llava")
+    road = (("a", 0, 1.0), ("b", 1, 1.0), ("b", 1, 1.0), ("a", 2, 1.0))
+    assert (
+        written(sources, walk_of(*road, stack="vision"), tmp_path / "out", "llava").largest < 1e-4
+    )
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["vision_config"]["num_hidden_layers"] == 4
+    scaled = (("a", 0, 1.0), ("b", 1, 0.5), ("a", 2, 1.0))
+    with pytest.raises(NoFold, match="which has no norm"):
+        written(sources, walk_of(*scaled, stack="vision"), tmp_path / "no", "llava")
+    mlp = walk_of(*scaled, stack="vision", scale_of="mlp")
+    assert written(sources, mlp, tmp_path / "mlp", "llava").largest < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("family", "second", "says"),
+    [
+        ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}, "other angles"),
+        ("llama", {"rms_norm_eps": 1e-3}, "rms_norm_eps is 0.001 in b and 1e-06 in a"),
+        ("llama", {"num_attention_heads": 8, "head_dim": 4}, "num_attention_heads is 8 in b"),
+        ("llama", {"intermediate_size": 40}, "other shapes"),
+        ("mistral", {"sliding_window": 3}, "windows of several sizes"),
+        ("olmo2", {}, "read the stream itself"),
+    ],
+)
+def test_a_refused_one_says_why(
+    family: str, second: dict[str, Any], says: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    from tests.vlm.route import families
+
+    monkeypatch.setitem(families.FAMILIES, "olmo2", families.olmo2)
+    sources = {
+        "a": open_source("a", save(families.FAMILIES[family], tmp_path / "a", 1)),
+        "b": open_source("b", save(families.FAMILIES[family], tmp_path / "b", 2, **second)),
+    }
+    with pytest.raises(NoFold, match=says) as told:
+        written(sources, walk_of(*ROAD), tmp_path / "out", family)
+    assert "the walk itself runs" in told.value.way_out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    if family == "olmo2":  # unscaled it leaves
+        plain = walk_of(*((name, layer, 1.0) for name, layer, _ in ROAD))
+        assert written(sources, plain, tmp_path / "out", family).largest < 1e-4
+
+
+def test_what_does_not_compute_the_same_is_refused(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vlm.route import export
+    from vlm.route.fold import Changes
+
+    monkeypatch.setattr(export, "folded", lambda walker, walk: Changes({}))
+    with pytest.raises(MergeError, match="reopened, differs from it"):
+        written(pair("llama"), walk_of(*ROAD), tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_zero_does_not_fold(pair: Pair, tmp_path: Path) -> None:
+    with pytest.raises(NoFold, match="hop 1 has a scale of 0"):
+        written(pair("llama"), walk_of(("a", 0, 1.0), ("b", 1, 0.0)), tmp_path / "out")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_tensor_has_a_role_of_its_own(family: str) -> None:
+    with torch.device("meta"):
+        model = FAMILIES[family]()
+    roles = memory_roles(model)
+    assert len(set(roles.values())) == len(roles)
+
+
+def test_a_picture_is_asked_about_where_the_model_sees(loud: Path) -> None:
+    host = open_source("eyes", loud / "eyes")
+    words, picture = probes(host, load_model(host.folder, True))
+    assert "pixel_values" not in words and "pixel_values" in picture
+    (blind,) = probes(open_source("base", loud / "base"), load_model(loud / "base", False))
+    assert blind["input_ids"].shape == (2, 24)

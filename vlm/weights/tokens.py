@@ -1,0 +1,147 @@
+"""Which row of an embedding is which token, so that rows of two vocabularies can be told to be one.
+
+In: model folders. Out: for tokens that all of them have, the row in each. Tokens are compared by what
+they stand for, the bytes of their text: byte-level tokenizers write a space as `Ġ`, SentencePiece as
+`▁`. Special and added tokens are compared by name. Only `tokenizer.json` is read.
+"""
+
+import json
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vlm.errors import MergeError
+
+FILE = "tokenizer.json"
+BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of the same tokens, int64, parallel: in the host, and in each parent by name."""
+
+    host: npt.NDArray[np.int64]
+    of: Mapping[str, npt.NDArray[np.int64]]
+
+
+def has_tokens(folder: Path) -> bool:
+    """Whether a folder says which row is which token."""
+    return (folder / FILE).is_file()
+
+
+def shared_rows(
+    host: tuple[Path, int], parents: Mapping[str, tuple[Path, int]], name: str = "the host"
+) -> Rows:
+    """The tokens that the host and all parents have; each comes with the rows of its embedding.
+
+    In the order of the host's rows. Raises MergeError where a tokenizer cannot be read, or none is
+    shared.
+    """
+    for other, (folder, _) in ((name, host), *parents.items()):
+        if not has_tokens(folder):
+            raise MergeError(
+                f"{other} has no {FILE}, so nobody can say which row is which token",
+                f"save its tokenizer with transformers, which writes {FILE}",
+            )
+    own = _table(*host)
+    tables = {other: _table(*place) for other, place in parents.items()}
+    both = [token for token in own if all(token in table for table in tables.values())]
+    if not both:
+        raise MergeError(
+            f"{name} and {', '.join(parents)} share no token", "keep embed and head from one model"
+        )
+    both.sort(key=lambda token: own[token])
+
+    def at(table: Mapping[Hashable, int]) -> npt.NDArray[np.int64]:
+        return np.array([table[token] for token in both], dtype=np.int64)
+
+    return Rows(at(own), {other: at(tables[other]) for other in parents})
+
+
+def check_same(folders: Sequence[tuple[str, Path, int]]) -> None:
+    """Raise MergeError where a row is one token in the first and another in a later one.
+
+    Of folders without a tokenizer nothing is said.
+    """
+    known = [(name, _table(folder, rows)) for name, folder, rows in folders if has_tokens(folder)]
+    for name, table in known[1:]:
+        first, expected = known[0]
+        rows = {row: token for token, row in table.items()}
+        for token, row in expected.items():
+            other = rows.get(row, token)
+            if other != token:
+                raise MergeError(
+                    f"row {row} is {_shown(token)} in {first} and {_shown(other)} in {name}",
+                    "write `vocabulary = shared` in this blend, or keep embed and head from one model",
+                )
+
+
+def _shown(token: Hashable) -> str:
+    if isinstance(token, bytes):
+        return repr(token.decode("utf-8", "backslashreplace"))
+    return repr(token[1]) if isinstance(token, tuple) else repr(token)
+
+
+def _table(folder: Path, rows: int) -> dict[Hashable, int]:
+    """Token -> row, of the rows that there are."""
+    stat = (folder / FILE).stat()
+    table = _read(folder / FILE, stat.st_mtime_ns, stat.st_size)
+    return {token: row for token, row in table.items() if 0 <= row < rows}
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, changed: int, size: int) -> dict[Hashable, int]:
+    try:
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        vocab, added = whole["model"]["vocab"], whole.get("added_tokens") or ()
+        if isinstance(vocab, list):  # Unigram: pairs of a token and its score
+            vocab = {entry[0]: number for number, entry in enumerate(vocab)}
+        named = {int(entry["id"]): str(entry["content"]) for entry in added}
+        spelling = _spelling(whole)
+        table: dict[Hashable, int] = {}
+        for text, row in vocab.items():
+            if row not in named:
+                table.setdefault(_meaning(text, spelling), int(row))
+        return table | {("added", text): row for row, text in named.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise MergeError(f"{path} cannot be read: {error}", "save the tokenizer anew") from error
+
+
+def _spelling(whole: Mapping[str, Any]) -> str:
+    """How a vocabulary writes bytes: "bytes", "pieces" or "spaces"."""
+    if whole["model"].get("type") == "WordPiece":
+        return "pieces"
+    steps = json.dumps([whole.get("pre_tokenizer"), whole.get("decoder")])
+    return "bytes" if '"ByteLevel"' in steps else "spaces"
+
+
+def _meaning(text: str, spelling: str) -> Hashable:
+    if spelling == "bytes":
+        try:
+            return bytes(BYTES[letter] for letter in text)
+        except KeyError:
+            return ("text", text)
+    if spelling == "pieces":
+        return ("piece", text)
+    byte = BYTE.fullmatch(text)
+    if byte is not None:
+        number = int(byte[1], 16)
+        return bytes([number]) if number >= 0x80 else ("byte", number)
+    return text.replace("▁", " ").encode("utf-8", "surrogatepass")
+
+
+def _letters() -> dict[str, int]:
+    """Byte-level tokenizers write each byte as one printable letter, those that are none from 256 on."""
+    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    table = {chr(byte): byte for byte in plain}
+    others = [byte for byte in range(256) if byte not in plain]
+    return table | {chr(256 + number): byte for number, byte in enumerate(others)}
+
+
+BYTES = _letters()
