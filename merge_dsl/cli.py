@@ -178,6 +178,7 @@ def _merge(add: Add) -> None:
     merge.add_argument("recipe", metavar="RECIPE")
     _instead(merge)
     merge.add_argument("--out", metavar="DIR", help="instead of where the recipe's `write` says")
+    merge.add_argument("--quiet", action="store_true", help="print the result only")
     merge.add_argument("--download", action="store_true", help="fetch models that are not here")
 
 

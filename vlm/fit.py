@@ -13,18 +13,17 @@ to the bias of the patch embedding, or, where it has none, to the position of ea
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-
-import torch
-from torch import Tensor
-from torch.nn import functional
+from typing import TYPE_CHECKING
 
 from merge_dsl.space.candidate import Blend, Candidate, Keep
-from vlm.anatomy.parts import Role
+from vlm.anatomy.body import Role
 from vlm.errors import MergeError
 from vlm.merge import origins_of
 from vlm.weights.pixels import Pixels
 from vlm.weights.source import Source
-from vlm.weights.views import Changed
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EMBED = "vision.embed"
 PATCH = Role(EMBED, "embeddings.patch_embedding.weight")
@@ -100,12 +99,16 @@ def _fitted(source: Source, host: Source, resize: str | None) -> Source:
     for role, shape in shapes.items():
         name = source.names[role]
         entries[name] = replace(entries[name], shape=shape)
+    from vlm.weights.views import Changed
+
     view = Changed(source.checkpoint, names, entries)
     return replace(source, checkpoint=view, resident={})
 
 
-def _folded(source: Source, own: Pixels, host: Pixels) -> tuple[Tensor, Tensor]:
+def _folded(source: Source, own: Pixels, host: Pixels) -> "tuple[Tensor, Tensor]":
     """The patch embedding for the host's pixels, and what is added to every patch; fp32."""
+    import torch
+
     weight = source.tensor(PATCH).double()
     m0, s0, m1, s1 = (
         torch.tensor(x, dtype=torch.float64).view(1, -1, 1, 1)
@@ -120,7 +123,7 @@ def _folded(source: Source, own: Pixels, host: Pixels) -> tuple[Tensor, Tensor]:
     return (weight * (s1 / s0)).float(), shift.float()
 
 
-def _shifted(positions: Tensor, shift: Tensor, has_class: bool) -> Tensor:
+def _shifted(positions: "Tensor", shift: "Tensor", has_class: bool) -> "Tensor":
     """Every patch's position moved; the class token sees no pixel."""
     moved = positions.float().clone()
     moved[1 if has_class else 0 :] += shift
@@ -137,8 +140,11 @@ def _refuse_grids(source: Source, host: Source, before: int) -> None:
             )
 
 
-def _resized(source: Source, rows: int, before: int, word: str) -> Tensor:
+def _resized(source: Source, rows: int, before: int, word: str) -> "Tensor":
     """Positions on another grid: rows by width, fp32; the class token's stays as it is."""
+    import torch
+    from torch.nn import functional
+
     positions = source.tensor(POSITION).float()
     first, patches = positions[:before], positions[before:]
     old, new = round(len(patches) ** 0.5), round((rows - before) ** 0.5)

@@ -1,23 +1,18 @@
-"""Candidate -> weights. One blending function serves the search, in memory, and `awase merge`, on disk.
+"""Candidate -> what makes each of its tensors, and whether all of it can be made.
 
-In: a `Candidate` and its opened parents. Out: tensors by role. What is blended is fp32; what is kept
-is the parent's own bytes. Every tensor that the host's architecture wants has exactly one origin.
+In: a `Candidate` and its opened parents. Out: a portion for each unit. Every tensor that the host's
+architecture wants has exactly one origin. How a tensor is computed is in `vlm/blend.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from merge_dsl.meaning.methods import METHODS
-from merge_dsl.space.candidate import Blend, Candidate, Keep, Origin, Value
+from merge_dsl.space.candidate import Blend, Candidate, Keep, Origin
+from vlm.anatomy.body import REST, Role
 from vlm.anatomy.kinds import kind_of_tensor
-from vlm.anatomy.parts import REST, Role
 from vlm.errors import MergeError
-from vlm.methods import KERNELS, Draw
 from vlm.weights.source import Source
 from vlm.weights.tokens import Rows, check_same, shared_rows
 
@@ -92,11 +87,9 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
             )
         for origin in origins_of(portion.made_by):
             source = sources[origin.model]
-            if role not in source.names:
-                if source.partial:
-                    continue  # an adapter adds nothing here
-                source.tensor(role)  # raises, with the way out
-            found = source.checkpoint.entries[source.names[role]].shape
+            if source.partial and role not in source.names:
+                continue  # an adapter adds nothing here
+            found = source.checkpoint.entries[source.name_of(role)].shape
             rows = by_token(portion, role)
             if found[rows:] != shape[rows:]:
                 raise MergeError(
@@ -211,71 +204,6 @@ def _check_tied(portions: Mapping[str, Portion], host: Source) -> None:
         f"{host.name} ties head to embed, and the recipe gives them different origins",
         "let `embed` and `head` come from one line",
     )
-
-
-def portion_tensor(
-    portion: Portion, role: Role, host: Source, sources: Sources, keep: bool = False
-) -> Tensor:
-    """One tensor of the result. `keep` holds the parents' tensors in memory for the next call."""
-    made_by = portion.made_by
-    if isinstance(made_by, Keep):
-        return sources[made_by.origin.model].tensor(role)
-    if not by_token(portion, role):
-        return _blended(portion, made_by, role, sources, keep, None)
-    rows = rows_of(made_by, role, host, sources)
-    result = host.tensor(role, keep).to(torch.float32, copy=True)
-    result[rows.host] = _blended(portion, made_by, role, sources, keep, rows)
-    return result
-
-
-def _blended(
-    portion: Portion, made_by: Blend, role: Role, sources: Sources, keep: bool, rows: Rows | None
-) -> Tensor:
-    """What the method makes of the parents' tensors, or of some rows of each; fp32."""
-
-    def read(origin: Origin) -> Tensor:
-        tensor = sources[origin.model].tensor(role, keep).float()
-        return tensor if rows is None else tensor[rows.of[origin.model]]
-
-    at = portion.index
-    name = f"{role.unit}.{role.tail}"
-    draw = None
-    if made_by.seed is not None:
-        names = tuple(ingredient.origin.model for ingredient in made_by.ingredients)
-        draw = Draw(made_by.seed, name, names)
-    base = read(made_by.base) if made_by.base is not None else None
-    origins = [ingredient.origin for ingredient in made_by.ingredients]
-    added = [sources[origin.model].difference for origin in origins]
-    each = [_settings(ingredient.settings, at) for ingredient in made_by.ingredients]
-    shared = _settings(made_by.settings, at)
-    kernel = KERNELS[made_by.method]
-    try:
-        if base is None or not any(added):
-            return kernel(base, [read(origin) for origin in origins], each, shared, draw)
-        # Differences as they are, from a base of zeros: added to the base first and taken from it
-        # again, a small one would lose its last digits.
-        zero = torch.zeros_like(base)
-        deltas = [
-            _difference(sources[origin.model], role, read, origin, zero)
-            if is_delta
-            else read(origin) - base
-            for origin, is_delta in zip(origins, added, strict=True)
-        ]
-        return kernel(zero, deltas, each, shared, draw).add_(base)
-    except MergeError as error:
-        raise error.at(name) from None  # a kernel knows no name
-
-
-def _difference(
-    source: Source, role: Role, read: Callable[[Origin], Tensor], origin: Origin, zero: Tensor
-) -> Tensor:
-    return zero if source.partial and role not in source.names else read(origin)
-
-
-def _settings(settings: Mapping[str, tuple[Value, ...]], at: int) -> dict[str, Any]:
-    """What holds at one unit: words as they are, numbers and flags as floats."""
-    here = {name: values[at] for name, values in settings.items()}
-    return {n: value if isinstance(value, str) else float(value) for n, value in here.items()}
 
 
 def origins_of(made_by: Keep | Blend) -> list[Origin]:

@@ -1,21 +1,29 @@
 """One model in memory that turns into candidate after candidate, written in place.
 
 In: a candidate. Out: the same module, now with that candidate's weights. Parts that are kept are
-written once; only blended tensors are rewritten for the next candidate.
+written once, blended ones where their genes have changed since the last candidate. What an equation
+found out about the parents (where the k-th largest difference lies) is kept for the next one; the
+differences themselves are not: from bf16 parents in the cache they are quicker computed than fetched.
 """
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from merge_dsl.space.candidate import Blend, Candidate, Keep
-from vlm.anatomy.parts import Role, memory_roles
+from vlm.anatomy.body import Role
+from vlm.anatomy.parts import memory_roles
+from vlm.blend import blended
 from vlm.errors import MergeError, ModelError
 from vlm.fit import fit
-from vlm.merge import Sources, check_whole, host_of, portion_of, portion_tensor, portions_of
+from vlm.merge import Portion, Sources, check_whole, host_of, portion_of, portions_of
+from vlm.methods.arrays import steady_memory
+from vlm.methods.pieces import fill
 from vlm.weights.pixels import check_processor
+from vlm.weights.raw import Numbers
 
 from transformers import (  # isort: skip
     AutoModelForCausalLM,
@@ -75,6 +83,9 @@ class Resident:
         self.slots: dict[Role, Tensor] = {
             role: state[name] for name, role in roles.items() if role in self.host.anatomy.shapes
         }
+        self._made: dict[Role, Any] = {}  # what the numbers of a slot were last made of
+        self._memos: dict[Any, dict[Any, Any]] = {}
+        steady_memory()
         self._put(candidate, Keep)
 
     def put(self, candidate: Candidate) -> nn.Module:
@@ -85,7 +96,43 @@ class Resident:
     @torch.inference_mode()
     def _put(self, candidate: Candidate, made_by: type[Keep] | type[Blend]) -> None:
         portions = portions_of(candidate)
-        for role, slot in self.slots.items():
-            portion = portion_of(portions, role)
-            if portion is not None and isinstance(portion.made_by, made_by):
-                slot.copy_(portion_tensor(portion, role, self.host, self.sources, keep=True))
+        with np.errstate(all="ignore"):  # overflows are a bad candidate's, and scored as such
+            for role, slot in self.slots.items():
+                portion = portion_of(portions, role)
+                if portion is not None and isinstance(portion.made_by, made_by):
+                    self._write(role, slot, portion)
+
+    def _write(self, role: Role, slot: Tensor, portion: Portion) -> None:
+        made_of = _made_of(portion)
+        if self._made.get(role) == made_of:
+            return
+        self._made.pop(role, None)  # half written, it is nobody's
+        line = portion.made_by
+        if isinstance(line, Keep):
+            raw = self.sources[line.origin.model].raw(role)
+            _numbers(slot)[:] = raw.widened(slice(None)) if raw.is_float else raw.numbers
+        else:
+            origins = (line.base, *(ingredient.origin for ingredient in line.ingredients))
+            memo = self._memos.setdefault((role, origins), {})
+            fill(
+                _numbers(slot),
+                blended(portion, role, self.host, self.sources, keep=True, memo=memo),
+            )
+        self._made[role] = made_of
+
+
+def _numbers(slot: Tensor) -> Numbers:
+    """The memory of a parameter, flat."""
+    numbers: Numbers = slot.view(-1).numpy()
+    return numbers
+
+
+def _made_of(portion: Portion) -> tuple[Any, ...]:
+    """Equal for two portions exactly when they make the same numbers of one tensor."""
+    line, at = portion.made_by, portion.index
+    if isinstance(line, Keep):
+        return (line.origin,)
+    settings = [line.settings, *(ingredient.settings for ingredient in line.ingredients)]
+    here = tuple(tuple((name, values[at]) for name, values in one.items()) for one in settings)
+    origins = tuple(ingredient.origin for ingredient in line.ingredients)
+    return (line.method, line.base, origins, line.seed, here)

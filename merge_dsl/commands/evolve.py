@@ -154,7 +154,7 @@ def _write(
     resident = evaluator.resident
     walker = resident if isinstance(resident, Walker) else None
     try:
-        write_candidate(run.job, winner, recipe, run.out, walker)
+        write_candidate(run.job, winner, recipe, run.out, walker, run.quiet)
     except MergeError as error:
         if walker is None:
             raise

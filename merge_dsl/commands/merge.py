@@ -7,8 +7,9 @@ In: a recipe, such as the `best.merge` of a run. Out: the checkpoint, where `--o
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from merge_dsl.commands.asking import required
 from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
@@ -18,6 +19,7 @@ from merge_dsl.search.errors import CandidateFailed
 from merge_dsl.space.candidate import Candidate, Walk
 from merge_dsl.space.fill import fill
 from merge_dsl.text.words import counted
+from merge_dsl.tools.written import Written
 
 if TYPE_CHECKING:
     from vlm.route.walker import Walker
@@ -25,10 +27,11 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    return told(lambda: _merge(open_job(args.recipe, args.download, instead_of(args)), args.out))
+    job = partial(open_job, args.recipe, args.download, instead_of(args))
+    return told(lambda: _merge(job(), args.out, args.quiet))
 
 
-def _merge(job: Job, out: str | None) -> int:
+def _merge(job: Job, out: str | None, quiet: bool) -> int:
     if job.space.genes:
         raise Mistake(
             f"{job.recipe.name} has {counted(len(job.space.genes), 'hole')} to fill",
@@ -42,7 +45,7 @@ def _merge(job: Job, out: str | None) -> int:
         required(job, candidate)
     except CandidateFailed as error:
         raise Mistake(str(error), "write another road, or require less") from error
-    write_candidate(job, candidate, job.source.text, folder)
+    write_candidate(job, candidate, job.source.text, folder, quiet=quiet)
     print(f"wrote {folder}")
     return DONE
 
@@ -53,8 +56,12 @@ def write_candidate(
     recipe: str,
     folder: Path,
     walker: "Walker | None" = None,
+    quiet: bool = False,
 ) -> None:
-    """Write one candidate to `folder`; `recipe` is kept inside. `walker` has its parents in memory."""
+    """Write one candidate to `folder`; `recipe` is kept inside. `walker` has its parents in memory.
+
+    How far it is goes to stderr, unless `quiet`.
+    """
     from vlm.weights.source import open_sources
     from vlm.weights.writer import check_target, write_model
 
@@ -65,16 +72,18 @@ def write_candidate(
     write = job.write
     dtype = write.dtype if write is not None else None
     size = (write.shard if write is not None else None) or SHARD_BYTES
-    if isinstance(candidate, Candidate):
-        write_model(candidate, sources, folder, recipe=recipe, dtype=dtype, shard_bytes=size)
-        return
-    from vlm.route.export import write_walk
-    from vlm.route.walker import Walker
+    with Written(folder.name, quiet) as written:
+        how: dict[str, Any] = {
+            "recipe": recipe, "dtype": dtype, "shard_bytes": size, "tell": written.tell,
+        }  # fmt: skip
+        if isinstance(candidate, Candidate):
+            write_model(candidate, sources, folder, **how)
+            return
+        from vlm.route.export import write_walk
+        from vlm.route.walker import Walker
 
-    walker = walker or Walker(candidate, sources)
-    found = write_walk(
-        candidate, walker, sources, folder, recipe=recipe, dtype=dtype, shard_bytes=size
-    )
+        walker = walker or Walker(candidate, sources)
+        found = write_walk(candidate, walker, sources, folder, **how)
     count = counted(len(candidate.hops), "layer")
     print(f"{count}; reopened, its logits differ by {found.largest:.2g} from the walk's")
 

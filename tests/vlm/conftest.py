@@ -189,6 +189,7 @@ def student(
     *,
     base: bool = False,
     density: float | None = None,
+    epsilon: float = 0.0,
     seed: int | None = None,
     kept: tuple[str, ...] = KEPT,
     **shared: float,
@@ -197,7 +198,8 @@ def student(
 
     def settings(weight: float) -> dict[str, tuple[float, ...]]:
         values = {"weight": (weight,) * LAYERS}
-        return values if density is None else values | {"density": (density,) * LAYERS}
+        given = {} if density is None else {"density": density, "epsilon": epsilon}
+        return values | {name: (value,) * LAYERS for name, value in given.items()}
 
     ingredients = (
         Ingredient(Origin("eyes", "language"), settings(host)),

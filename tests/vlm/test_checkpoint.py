@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,3 +92,68 @@ def test_no_config(single: Path) -> None:
     (single / "config.json").unlink()
     with pytest.raises(ModelError, match=r"config\.json cannot be read"):
         open_source("tongue", single)
+
+
+def lying(file: Path, change: Callable[[dict[str, dict[str, Any]]], None]) -> None:
+    """The same file with another header, and its data as it was."""
+    data = file.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    table = json.loads(data[8 : 8 + length])
+    change(table)
+    header = json.dumps(table).encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header + data[8 + length :])
+
+
+NORM = "model.norm.weight"
+LIES = {
+    "another shape": lambda table: table[NORM].update(shape=[31]),
+    "another dtype": lambda table: table[NORM].update(dtype="F64"),
+    "a side below zero": lambda table: table[NORM].update(shape=[-4, -8]),
+    "bytes of another tensor": lambda table: table[NORM].update(data_offsets=[0, 128]),
+    "bytes before the data": lambda table: table[NORM].update(data_offsets=[-128, 0]),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_header_that_lies(lie: str, single: Path) -> None:
+    lying(single / SINGLE, LIES[lie])
+    with pytest.raises(ModelError, match=r"its header (says of .* what cannot be|speaks of)"):
+        open_checkpoint(single)
+
+
+@pytest.mark.parametrize("broken", [{"shape": [32]}, {"dtype": "F32", "shape": "x"}, 7, None])
+def test_a_header_that_lacks_something(broken: object, single: Path) -> None:
+    lying(single / SINGLE, lambda table: table.update({NORM: broken}))
+    with pytest.raises(ModelError, match="header cannot be read"):
+        open_checkpoint(single)
+
+
+def test_pickles_are_refused_by_name(single: Path) -> None:
+    (single / SINGLE).unlink()
+    (single / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    with pytest.raises(
+        ModelError, match=r"as a pickle, pytorch_model\.bin, which can run any code"
+    ):
+        open_checkpoint(single)
+
+
+def test_an_anatomy_is_kept_and_a_damaged_one_made_anew(
+    single: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first = open_source("tongue", single)
+    (kept,) = (tmp_path / "cache" / "awase" / "anatomy").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr("vlm.anatomy.parts.skeleton", None)  # nothing can be taken apart
+        again = open_source("tongue", single)
+    assert again.anatomy == first.anatomy
+    assert list(again.anatomy.shapes) == list(first.anatomy.shapes)
+    for damage in ("", "{}", "[1]", '{"roles": {"a": 1}, "shapes": [], "sees": 0, "speaks": 1}'):
+        kept.write_text(damage)
+        assert open_source("tongue", single).anatomy == first.anatomy
+    config = json.loads((single / "config.json").read_text())
+    (single / "config.json").write_text(json.dumps(config | {"torch_dtype": "bfloat16"}))
+    open_source("tongue", single)
+    assert len(list(kept.parent.iterdir())) == 1  # how it is stored is no matter of anatomy
+    (single / "config.json").write_text(json.dumps(config | {"vocab_size": 999}))
+    assert open_source("tongue", single).anatomy != first.anatomy

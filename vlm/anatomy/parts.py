@@ -10,14 +10,14 @@ through transformers' own conversion rules, never compared as they stand. The ru
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
-from vlm.anatomy.roles import REST, Role, is_tower, memory_roles
+from vlm.anatomy.body import REST, Anatomy, Role
+from vlm.anatomy.roles import is_tower, memory_roles
 from vlm.compat import ensure_torchvision
 from vlm.errors import ModelError
 
@@ -49,25 +49,6 @@ __all__ = [
     "read_config",
     "skeleton",
 ]
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """A model taken apart. `roles` is keyed by the names in the file, in the file's order.
-
-    The layers of a language model are counted as a plain one counts them: those of mllama that look
-    at the picture are part of the projector, and the i-th of the others is `language.layers.i`.
-    """
-
-    roles: Mapping[str, Role]
-    shapes: Mapping[Role, tuple[int, ...]]  # what the architecture wants, tied twins left out
-    sees: bool  # has a vision tower
-    speaks: bool = True  # has a language model; a tower alone has none
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """Every unit, in the architecture's order."""
-        return tuple(dict.fromkeys(role.unit for role in self.shapes))
 
 
 def skeleton(config: Any, trusted: bool = False) -> nn.Module:

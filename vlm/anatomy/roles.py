@@ -9,11 +9,11 @@ inside a Qwen tower, the adapter of llama4, a Q-Former, the cross-attention laye
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from torch import nn
 
+from vlm.anatomy.body import REST, Role
 from vlm.errors import ModelError
 
 BRIDGES = ("merger", "adapter", "projector", "connector")  # inside a tower, they are the projector
@@ -21,15 +21,6 @@ POOLS = ("head", "pooler", "attn_pool")  # what a tower does with its last layer
 CROSS = "cross_attn"  # a decoder layer that has this looks at the picture
 CONTRASTIVE = re.compile(r"clip|siglip\d?")
 TOWERS = re.compile(r"(clip|siglip\d?)_vision_model|dinov\d|.*_vision(_model)?")
-REST = "rest"  # what is beside the image encoder of a contrastive model; it goes with its host
-
-
-@dataclass(frozen=True)
-class Role:
-    """What one tensor is: the unit it belongs to and its name inside that unit."""
-
-    unit: str
-    tail: str
 
 
 class Stem(NamedTuple):

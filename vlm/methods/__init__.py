@@ -1,53 +1,52 @@
-"""The merge equations, one file a family: tensors and scalar settings in, one blended tensor out.
+"""The merge equations, one file a family: tensors and scalar settings in, blended numbers out.
 
 Their signatures (settings, domains, defaults) stand in `merge_dsl/meaning/methods.py`; a test holds
-the two tables equal.
+the two tables equal. An equation is loaded when it is asked for: those that are computed piece by
+piece need no torch, and torch takes longer to load than a small model to merge.
 """
 
-from vlm.methods.breadcrumbs import breadcrumbs, breadcrumbs_ties
-from vlm.methods.consensus import consensus, emr
-from vlm.methods.dare import dare_linear, dare_ties
-from vlm.methods.della import della, della_linear
-from vlm.methods.fusion import arcee_fusion, nearswap
-from vlm.methods.karcher import karcher, multislerp
-from vlm.methods.kernel import Kernel
-from vlm.methods.linear import linear, passthrough, soup, wise_ft
-from vlm.methods.masks import Draw
-from vlm.methods.model_stock import model_stock
-from vlm.methods.ram import ram, ramplus_tl
-from vlm.methods.sce import sce
-from vlm.methods.slerp import nuslerp, slerp
-from vlm.methods.subspace import iso_c, tsv
-from vlm.methods.task_arithmetic import task_arithmetic
-from vlm.methods.ties import ties
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-KERNELS: dict[str, Kernel] = {
-    "linear": linear,
-    "soup": soup,
-    "passthrough": passthrough,
-    "slerp": slerp,
-    "nuslerp": nuslerp,
-    "multislerp": multislerp,
-    "karcher": karcher,
-    "nearswap": nearswap,
-    "arcee_fusion": arcee_fusion,
-    "wise_ft": wise_ft,
-    "task_arithmetic": task_arithmetic,
-    "ties": ties,
-    "dare_linear": dare_linear,
-    "dare_ties": dare_ties,
-    "breadcrumbs": breadcrumbs,
-    "breadcrumbs_ties": breadcrumbs_ties,
-    "della": della,
-    "della_linear": della_linear,
-    "sce": sce,
-    "model_stock": model_stock,
-    "ram": ram,
-    "ramplus_tl": ramplus_tl,
-    "consensus": consensus,
-    "emr": emr,
-    "tsv": tsv,
-    "iso_c": iso_c,
+from vlm.methods.masks import Draw
+
+if TYPE_CHECKING:
+    from vlm.methods.kernel import Kernel
+
+HOMES = {  # method -> the file with its equation
+    "linear": "linear",
+    "soup": "linear",
+    "passthrough": "linear",
+    "slerp": "slerp",
+    "nuslerp": "nuslerp",
+    "multislerp": "karcher",
+    "karcher": "karcher",
+    "nearswap": "nearswap",
+    "arcee_fusion": "fusion",
+    "wise_ft": "linear",
+    "task_arithmetic": "task_arithmetic",
+    "ties": "ties",
+    "dare_linear": "dare",
+    "dare_ties": "dare",
+    "breadcrumbs": "breadcrumbs",
+    "breadcrumbs_ties": "breadcrumbs",
+    "della": "della",
+    "della_linear": "della",
+    "sce": "sce",
+    "model_stock": "model_stock",
+    "ram": "ram",
+    "ramplus_tl": "ram",
+    "consensus": "consensus",
+    "emr": "consensus",
+    "tsv": "subspace",
+    "iso_c": "subspace",
 }
 
-__all__ = ["KERNELS", "Draw", "Kernel"]
+
+def kernel_of(method: str) -> "Kernel":
+    """The equation of a method, over whole tensors; its `walk`, where it has one, goes by pieces."""
+    kernel: Kernel = getattr(import_module(f"vlm.methods.{HOMES[method]}"), method)
+    return kernel
+
+
+__all__ = ["HOMES", "Draw", "kernel_of"]

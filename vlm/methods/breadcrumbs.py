@@ -5,67 +5,51 @@ arXiv:2312.06795. Its β and γ are shares dropped at either end; here, as in me
 the share kept, 1 − β − γ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-import torch
-from torch import Tensor
-
+from vlm.methods.arrays import Array
 from vlm.methods.elect import elect_and_merge
-from vlm.methods.kernel import (
-    Settings,
-    Shared,
-    add_up,
-    differences,
-    needed,
-    weight_sum,
-    weights_of,
-)
+from vlm.methods.given import Settings, Shared, weight_sum, weights_of
 from vlm.methods.masks import Draw
-from vlm.methods.trim import band
+from vlm.methods.pieces import Piece, Pieces, add_up, onto, piecewise
+from vlm.methods.trim import bands
 
 
+@piecewise
 def breadcrumbs(
-    base: Tensor | None,
-    tensors: Sequence[Tensor],
-    settings: Settings,
-    shared: Shared,
-    draw: Draw | None,
-) -> Tensor:
+    pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None
+) -> Iterator[Array]:
     """Mask, add up; reads `weight`, `density`, `gamma`, and `scale`, `normalize` of the blend.
 
         θ = b + λ Σ_i w_i band(δ_i)        (normalize: divided by Σ_i w_i)
 
     `draw` is not read. Raises MergeError without a base, or where normalize meets Σ w_i = 0.
     """
-    base = needed(base, tensors)
     weights = weights_of(settings)
     over = weight_sum(weights) if shared["normalize"] else 1.0
-    mixed = add_up(_bands(base, tensors, settings), weights, over)
-    return torch.add(base, mixed, alpha=shared["scale"])
+    for _, base, deltas in _banded(pieces, settings):
+        yield onto(base, add_up(deltas, weights, over), shared["scale"])
 
 
+@piecewise
 def breadcrumbs_ties(
-    base: Tensor | None,
-    tensors: Sequence[Tensor],
-    settings: Settings,
-    shared: Shared,
-    draw: Draw | None,
-) -> Tensor:
+    pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None
+) -> Iterator[Array]:
     """Mask, then elect signs as TIES does; reads the same settings, and `compat`.
 
         θ = b + λ merge(band(δ_1), …, band(δ_n); w)
 
     `draw` is not read. Raises MergeError without a base, or where normalize meets Σ w_i = 0.
     """
-    base = needed(base, tensors)
-    bands = _bands(base, tensors, settings)
-    normalize = bool(shared["normalize"])
-    merged = elect_and_merge(bands, weights_of(settings), normalize, shared["compat"])
-    return torch.add(base, merged, alpha=shared["scale"])
+    merge = elect_and_merge(weights_of(settings), bool(shared["normalize"]), shared["compat"])
+    for _, base, deltas in _banded(pieces, settings):
+        yield onto(base, merge(deltas), shared["scale"])
 
 
-def _bands(base: Tensor, tensors: Sequence[Tensor], settings: Settings) -> list[Tensor]:
-    deltas = differences(base, tensors)
-    for i, one in enumerate(settings):
-        deltas[i] = band(deltas[i], one["density"], one["gamma"])
-    return deltas
+def _banded(pieces: Pieces, settings: Settings) -> Iterator[Piece]:
+    densities, gammas = ([one[name] for one in settings] for name in ("density", "gamma"))
+    banded = bands(pieces, densities, gammas)
+    for piece in pieces.differences():
+        for delta, band in zip(piece.tensors, banded, strict=True):
+            band(delta)
+        yield piece

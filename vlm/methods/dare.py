@@ -5,33 +5,22 @@ election after Yadav et al. 2023, arXiv:2306.01708. `dare_ties` is what Akiba et
 (arXiv:2403.13187) search over.
 """
 
-from collections.abc import Sequence
-
-import torch
-from torch import Tensor
+from collections.abc import Callable, Iterator
 
 from vlm.errors import MergeError
+from vlm.methods.arrays import Array, absolute, scaled
 from vlm.methods.elect import elect_and_merge
-from vlm.methods.kernel import (
-    Settings,
-    Shared,
-    add_up,
-    differences,
-    needed,
-    weight_sum,
-    weights_of,
-)
+from vlm.methods.given import Settings, Shared, weight_sum, weights_of
 from vlm.methods.masks import Draw, keep_mask
-from vlm.methods.sums import absolute
+from vlm.methods.pieces import Piece, Pieces, add_up, onto, piecewise
+
+Drop = Callable[[Array, slice, int], Array]  # a piece of a difference, which, of whom: what is kept
 
 
+@piecewise
 def dare_linear(
-    base: Tensor | None,
-    tensors: Sequence[Tensor],
-    settings: Settings,
-    shared: Shared,
-    draw: Draw | None,
-) -> Tensor:
+    pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None
+) -> Iterator[Array]:
     """Drop, rescale, add up; reads `weight`, `density`, and all that `shared` has.
 
         m_i ~ Bernoulli(d_i),   δ̃_i = m_i δ_i / d_i
@@ -40,41 +29,44 @@ def dare_linear(
     The masks come from `draw`, so they depend on no order and no device. Raises MergeError without
     a base or a draw, or where normalize meets Σ w_i = 0.
     """
-    base = needed(base, tensors)
     weights = weights_of(settings)
     over = weight_sum(weights) if shared["normalize"] else 1.0
-    mixed = add_up(_dropped(base, tensors, settings, shared, draw), weights, over)
-    return torch.add(base, mixed, alpha=shared["scale"])
+    for _, base, deltas in _dropped(pieces, settings, shared, draw):
+        yield onto(base, add_up(deltas, weights, over), shared["scale"])
 
 
+@piecewise
 def dare_ties(
-    base: Tensor | None,
-    tensors: Sequence[Tensor],
-    settings: Settings,
-    shared: Shared,
-    draw: Draw | None,
-) -> Tensor:
+    pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None
+) -> Iterator[Array]:
     """Drop, rescale, elect, merge; reads the same settings.
 
         θ = b + λ merge(δ̃_1, …, δ̃_n; w)
 
     Raises MergeError without a base or a draw, or where normalize meets Σ w_i = 0.
     """
-    base = needed(base, tensors)
-    dropped = _dropped(base, tensors, settings, shared, draw)
-    normalize = bool(shared["normalize"])
-    merged = elect_and_merge(dropped, weights_of(settings), normalize, shared["compat"])
-    return torch.add(base, merged, alpha=shared["scale"])
+    merge = elect_and_merge(weights_of(settings), bool(shared["normalize"]), shared["compat"])
+    for _, base, deltas in _dropped(pieces, settings, shared, draw):
+        yield onto(base, merge(deltas), shared["scale"])
 
 
 def _dropped(
-    base: Tensor, tensors: Sequence[Tensor], settings: Settings, shared: Shared, draw: Draw | None
-) -> list[Tensor]:
+    pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None
+) -> Iterator[Piece]:
     draw = drawn(draw)
-    deltas = differences(base, tensors)
-    for i, one in enumerate(settings):
-        deltas[i] = _drop(deltas[i], one["density"], draw, i, shared)
-    return deltas
+    densities = [one["density"] for one in settings]
+
+    def drop(delta: Array, part: slice, i: int) -> Array:
+        """m δ, or m δ / d; density 0 keeps none, 1 all."""
+        density = densities[i]
+        if density >= 1:
+            return delta
+        delta *= scaled(keep_mask(draw, i, density, part, delta), 1.0)
+        if shared["rescale"] and shared["compat"] == "paper" and density > 0:
+            delta /= density
+        return delta
+
+    yield from rescaled(pieces, shared, drop)
 
 
 def drawn(draw: Draw | None) -> Draw:
@@ -86,25 +78,23 @@ def drawn(draw: Draw | None) -> Draw:
     return draw
 
 
-def _drop(delta: Tensor, density: float, draw: Draw, ingredient: int, shared: Shared) -> Tensor:
-    """δ̃ = m δ / d with m from the draw: the expected difference is unchanged; density 0 keeps none."""
-    if density <= 0:
-        return torch.zeros_like(delta)
-    if density >= 1:
-        return delta
-    kept = delta * keep_mask(draw, ingredient, density, delta.shape, delta.device)
-    return rescaled(kept, delta, density, shared)
+def rescaled(pieces: Pieces, shared: Shared, drop: Drop, rows: bool = False) -> Iterator[Piece]:
+    """Differences of which some is dropped, and which make up for it.
 
-
-def rescaled(kept: Tensor, delta: Tensor, share: float | Tensor, shared: Shared) -> Tensor:
-    """What is kept of a difference, made up for what is not; in place.
-
-    As `compat` says: divided by the share that is kept in the mean, as the papers do, or brought to
-    the L1 norm of the whole, Σ|δ| / Σ|m δ|, as mergekit does. Without `rescale`, as it is.
+    As `compat` says: `drop` divides by the share that is kept in the mean, as the papers do, or what
+    it leaves is brought to the L1 norm of the whole, Σ|δ| / Σ|m δ|, as mergekit does.
     """
-    if not shared["rescale"]:
-        return kept
-    if shared["compat"] == "paper":
-        return kept.div_(share)
-    left = absolute(kept)
-    return kept.mul_(absolute(delta) / left) if left > 0 else kept
+    factors = [1.0] * len(pieces.tensors)
+    if shared["compat"] == "mergekit" and shared["rescale"]:
+        whole, left = [0.0] * len(factors), [0.0] * len(factors)
+        for part, _, deltas in pieces.differences(rows):
+            for i, delta in enumerate(deltas):
+                whole[i] += absolute(delta)
+                left[i] += absolute(drop(delta, part, i))
+        factors = [w / x if x > 0 else 1.0 for w, x in zip(whole, left, strict=True)]
+    for piece in pieces.differences(rows):
+        for i, delta in enumerate(piece.tensors):
+            piece.tensors[i] = drop(delta, piece.part, i)
+            if factors[i] != 1.0:
+                piece.tensors[i] *= factors[i]
+        yield piece

@@ -5,34 +5,21 @@ Sampling", arXiv:2406.11617. Its ε is the whole width of the shares; here, as i
 is half of it, so that shares run from density − ε to density + ε.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from vlm.errors import MergeError
+from vlm.methods.arrays import Array, library, row_order, scaled
 from vlm.methods.dare import drawn, rescaled
 from vlm.methods.elect import elect_and_merge
-from vlm.methods.kernel import (
-    Settings,
-    Shared,
-    add_up,
-    differences,
-    needed,
-    weight_sum,
-    weights_of,
-)
-from vlm.methods.masks import Draw, keep_mask
-from vlm.methods.sums import as_rows, row_blocks
+from vlm.methods.given import Settings, Shared, weight_sum, weights_of
+from vlm.methods.masks import Draw, keep_mask, like
+from vlm.methods.pieces import Piece, Pieces, add_up, onto, piecewise
 
 
-def della(
-    base: Tensor | None,
-    tensors: Sequence[Tensor],
-    settings: Settings,
-    shared: Shared,
-    draw: Draw | None,
-) -> Tensor:
+@piecewise
+def della(pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None) -> Iterator[Array]:
     """Drop, elect, fuse; reads `weight`, `density`, `epsilon`, and all that `shared` has.
 
         m_i ~ Bernoulli(p_i),   δ̃_i = m_i δ_i / p_i,   p_i from `shares`
@@ -41,40 +28,37 @@ def della(
     The masks come from `draw`, so they depend on no order and no device. Raises MergeError without
     a base or a draw, where density ± epsilon is no share, or where normalize meets Σ w_i = 0.
     """
-    base = needed(base, tensors)
-    dropped = _dropped(base, tensors, settings, shared, draw)
-    normalize = bool(shared["normalize"])
-    merged = elect_and_merge(dropped, weights_of(settings), normalize, shared["compat"])
-    return torch.add(base, merged, alpha=shared["scale"])
+    merge = elect_and_merge(weights_of(settings), bool(shared["normalize"]), shared["compat"])
+    for _, base, deltas in _dropped(pieces, settings, shared, draw):
+        yield onto(base, merge(deltas), shared["scale"])
 
 
+@piecewise
 def della_linear(
-    base: Tensor | None,
-    tensors: Sequence[Tensor],
-    settings: Settings,
-    shared: Shared,
-    draw: Draw | None,
-) -> Tensor:
+    pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None
+) -> Iterator[Array]:
     """Drop, add up; reads the same settings.
 
         θ = b + λ Σ_i w_i δ̃_i        (normalize: divided by Σ_i w_i)
 
     Raises MergeError as `della` does.
     """
-    base = needed(base, tensors)
     weights = weights_of(settings)
     over = weight_sum(weights) if shared["normalize"] else 1.0
-    mixed = add_up(_dropped(base, tensors, settings, shared, draw), weights, over)
-    return torch.add(base, mixed, alpha=shared["scale"])
+    for _, base, deltas in _dropped(pieces, settings, shared, draw):
+        yield onto(base, add_up(deltas, weights, over), shared["scale"])
 
 
-def shares(delta: Tensor, density: float, epsilon: float) -> Tensor:
-    """How likely each element is kept: fp32, of the shape of `delta`.
+def shares(
+    density: float, epsilon: float, width: int
+) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
+    """How likely the elements of a row are kept, the smallest first: fp32, `width` of them.
 
         p = density − ε + 2 ε (rank − 1) / (m − 1)
 
     Ranks are those of |δ| within a row of m, ascending; among equals the lower index ranks lower. A
     row is what flows into one output; a vector is one row, and a row of one element has p = density.
+    Never 0, by which what is kept could not be divided: the least number rounds to a chance of none.
     """
     low, high = density - epsilon, density + epsilon
     if low < 0 or high > 1:
@@ -82,36 +66,35 @@ def shares(delta: Tensor, density: float, epsilon: float) -> Tensor:
             f"density {density:g} ± epsilon {epsilon:g} leaves the shares between 0 and 1",
             "lower epsilon, or bring the density nearer to 0.5",
         )
-    rows = as_rows(delta.abs())
-    found = torch.full_like(rows, density)
-    width = rows.shape[1]
-    if width > 1:
-        steps = torch.linspace(low, high, width, dtype=torch.float64).float().to(delta.device)
-        for part in row_blocks(rows):
-            order = rows[part].argsort(dim=1, stable=True)
-            found[part].scatter_(1, order, steps.expand(order.shape))
-    return found.view_as(delta)
+    if width == 1:
+        return np.full(1, density, dtype=np.float32)
+    return np.linspace(low, high, width).astype(np.float32).clip(np.finfo(np.float32).tiny)
 
 
 def _dropped(
-    base: Tensor, tensors: Sequence[Tensor], settings: Settings, shared: Shared, draw: Draw | None
-) -> list[Tensor]:
+    pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None
+) -> Iterator[Piece]:
     draw = drawn(draw)
-    deltas = differences(base, tensors)
-    for i, one in enumerate(settings):
-        deltas[i] = _prune(deltas[i], one["density"], one["epsilon"], draw, i, shared)
-    return deltas
+    width = max(1, pieces.width)
+    divides = shared["rescale"] and shared["compat"] == "paper"
+    densities = [one["density"] for one in settings]
+    rows = [
+        None if not 0 < d < 1 else shares(d, one["epsilon"], width)
+        for d, one in zip(densities, settings, strict=True)
+    ]
 
-
-def _prune(
-    delta: Tensor, density: float, epsilon: float, draw: Draw, ingredient: int, shared: Shared
-) -> Tensor:
-    """δ̃ = m δ / p with m from the draw; density 0 keeps none, 1 all."""
-    if density <= 0:
-        return torch.zeros_like(delta)
-    if density >= 1 or delta.numel() == 0:
+    def drop(delta: Array, part: slice, i: int) -> Array:
+        """m δ, or m δ / p with m from the draw; density 0 keeps none, 1 all."""
+        row = rows[i]
+        if row is None:
+            delta *= float(densities[i] >= 1)
+            return delta
+        order = row_order(abs(delta), width)
+        chances = library(delta).empty_like(delta)
+        chances[order] = like(np.tile(row, len(delta) // width), delta)
+        delta *= scaled(keep_mask(draw, i, chances, part, delta), 1.0)
+        if divides:
+            delta /= chances
         return delta
-    chances = shares(delta, density, epsilon)
-    kept = delta * keep_mask(draw, ingredient, chances, delta.shape, delta.device)
-    # A chance of zero keeps nothing, and zero by zero is none.
-    return rescaled(kept, delta, chances.clamp_(min=2.0**-32), shared)
+
+    yield from rescaled(pieces, shared, drop, rows=True)

@@ -1,35 +1,16 @@
-"""Two methods that give a base what another model has: NearSwap and Arcee Fusion.
+"""Arcee Fusion gives a base what another model has where that matters.
 
-Neither has a paper: NearSwap is alchemonaut's (QuartetAnemoi, 2024), Arcee Fusion is Arcee's (2024);
-both are described by mergekit's documentation.
+It has no paper: it is Arcee's (2024), described by mergekit's documentation.
 """
 
 from collections.abc import Sequence
 
 from torch import Tensor
 
+from vlm.methods.arrays import kth_smallest, of_tensor
 from vlm.methods.kernel import Settings, Shared, needed
 from vlm.methods.masks import Draw
 from vlm.methods.sums import row_blocks
-from vlm.methods.trim import kth_largest
-
-
-def nearswap(
-    base: Tensor | None,
-    tensors: Sequence[Tensor],
-    settings: Settings,
-    shared: Shared,
-    draw: Draw | None,
-) -> Tensor:
-    """The ingredient where it is near, the base moved towards it elsewhere; reads `t` of the blend.
-
-        θ = (1 − w) b + w x,   w = min(1, t / |x − b|)
-          = b + min(max(x − b, −t), t)
-
-    `settings` and `draw` are not read. Raises MergeError without a base.
-    """
-    base = needed(base, tensors)
-    return (tensors[0] - base).clamp_(-shared["t"], shared["t"]).add_(base)
 
 
 def arcee_fusion(
@@ -71,6 +52,5 @@ def _divergence(x: Tensor, base: Tensor) -> Tensor:
     return (p * (p / q).log()).sum(dim=1, keepdim=True)
 
 
-def _quantile(flat: Tensor, quarter: int) -> Tensor:
-    rank = quarter * (flat.numel() - 1) // 4
-    return kth_largest(flat, flat.numel() - rank)
+def _quantile(flat: Tensor, quarter: int) -> float:
+    return kth_smallest(of_tensor(flat), quarter * (flat.numel() - 1) // 4)

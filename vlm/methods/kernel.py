@@ -4,17 +4,17 @@ A kernel takes one tensor of the base, the same tensor of each ingredient and th
 and returns one blended tensor. It knows no file, no name of a model and no dtype but fp32.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from vlm.errors import MergeError
+from vlm.methods.given import Settings, Shared, no_base, weight_sum, weights_of
 from vlm.methods.masks import Draw, block_size
 
-Settings = Sequence[Mapping[str, float]]  # one mapping an ingredient
-Shared = Mapping[str, Any]  # a number, a flag (0 or 1) or a word, as the signature says
+__all__ = ["Settings", "Shared", "weight_sum", "weights_of"]
 
 
 class Kernel(Protocol):
@@ -40,7 +40,7 @@ class Kernel(Protocol):
 def needed(base: Tensor | None, tensors: Sequence[Tensor]) -> Tensor:
     """The base. Raises MergeError where there is none, or where shapes are unequal."""
     if base is None:
-        raise MergeError("this method blends differences and has no base", "add a `base` line")
+        raise no_base()
     check_shapes([base, *tensors])
     return base
 
@@ -48,11 +48,6 @@ def needed(base: Tensor | None, tensors: Sequence[Tensor]) -> Tensor:
 def differences(base: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
     """δ_i = x_i − b, each a new tensor."""
     return [tensor - base for tensor in tensors]
-
-
-def weights_of(settings: Settings) -> list[float]:
-    """The weights of the ingredients."""
-    return [one["weight"] for one in settings]
 
 
 def add_up(tensors: Sequence[Tensor], weights: Sequence[float], over: float = 1.0) -> Tensor:
@@ -79,18 +74,5 @@ def check_shapes(tensors: Sequence[Tensor]) -> None:
 
 def blocks(flat: Tensor) -> Iterator[slice]:
     """Slices that cover a flat tensor, of a size at which elementwise work is quickest."""
-    size = block_size(flat.device)
+    size = block_size(flat.device.type)
     return (slice(start, start + size) for start in range(0, flat.numel(), size))
-
-
-def weight_sum(weights: Sequence[float], by: str = "`normalize`") -> float:
-    """Σ w_i, as a divisor; `by` says what divides. Raises MergeError where it is zero but for rounding."""
-    total = sum(weights)
-    if abs(total) <= 1e-12 * sum(abs(weight) for weight in weights):
-        other = ", or write `normalize = false`" if by == "`normalize`" else ""
-        raise MergeError(
-            f"the weights {', '.join(f'{weight:g}' for weight in weights)} sum to zero, "
-            f"and {by} divides by that sum",
-            f"give one ingredient a larger weight{other}",
-        )
-    return total

@@ -15,20 +15,21 @@ device and in any order, and a candidate that is built twice is the same model t
 """
 
 import hashlib
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from vlm.methods.arrays import Array
 
-def _signed(word: int) -> int:
-    """A 64-bit word as torch.int64 holds it; torch has no multiplication for uint64."""
-    return word - (1 << 64) if word >= 1 << 63 else word
+Words = np.ndarray[tuple[int], np.dtype[np.uint64]]
 
-
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
-_FIRST = _signed(0xBF58476D1CE4E5B9)
-_SECOND = _signed(0x94D049BB133111EB)
+_GOLDEN = 0x9E3779B97F4A7C15
+_FIRST = 0xBF58476D1CE4E5B9
+_SECOND = 0x94D049BB133111EB
+_WORD = 1 << 64
 
 
 @dataclass(frozen=True)
@@ -46,53 +47,77 @@ class Draw:
 
 
 def keep_mask(
-    draw: Draw,
-    ingredient: int,
-    density: float | Tensor,
-    shape: torch.Size,
-    device: torch.device,
-    block: int | None = None,
-) -> Tensor:
-    """A bool tensor of `shape`, each element True with probability `density`, independently.
+    draw: Draw, ingredient: int, density: float | Array, part: slice, beside: Array
+) -> Array:
+    """A flat mask of the positions in `part`, each true with probability `density`, independently.
 
-    `density` is one number, or a tensor of `shape` with one for each element. The probability is
-    rounded to a multiple of 2⁻³²; 0 keeps nothing, 1 keeps everything. Positions count in row-major
-    order. `block` is how many are hashed at a time and changes no bit.
+    `density` is one number, or an array with one for each position, from 0 to 1. It is rounded to a
+    multiple of 2⁻³²; 0 keeps nothing, 1 keeps everything. Positions count in row-major order, from
+    the tensor's beginning. The mask lies where `beside` lies.
     """
-    count = shape.numel()
-    block = block or block_size(device)
-    key = _signed(draw.key(ingredient))
-    flat = density.flatten() if isinstance(density, Tensor) else density
-    mask = torch.empty(count, dtype=torch.bool, device=device)
-    for start in range(0, count, block):
-        stop = min(start + block, count)
-        threshold = _threshold(flat[start:stop] if isinstance(flat, Tensor) else flat)
-        torch.lt(_hash(key, start, stop, device), threshold, out=mask[start:stop])
-    return mask.view(shape)
+    words = _words(draw.key(ingredient), part.start, part.stop, beside)
+    if isinstance(density, float):
+        chance = round(density * (1 << 32))
+        return words < (np.uint64(chance) if isinstance(words, np.ndarray) else chance)
+    if isinstance(words, np.ndarray):
+        chances = density.astype(np.float64)
+        chances *= 1 << 32
+        return words < np.rint(chances, out=chances).astype(np.uint64)
+    return words < density.double().mul_(1 << 32).round_().long()
 
 
-def _threshold(density: float | Tensor) -> int | Tensor:
-    """A probability as the count of 32-bit words below it."""
-    if isinstance(density, Tensor):
-        return density.double().clamp(0.0, 1.0).mul_(1 << 32).round_().long()
-    return round(min(max(density, 0.0), 1.0) * (1 << 32))
+def like(numbers: Any, beside: Array) -> Array:
+    """A numpy array where `beside` lies."""
+    if isinstance(beside, np.ndarray):
+        return numbers
+    return sys.modules["torch"].from_numpy(numbers).to(beside.device)
 
 
-def block_size(device: torch.device) -> int:
+def block_size(device: str) -> int:
     """64 Ki elements stay in a CPU's cache; an accelerator wants few, long launches."""
-    return 1 << 16 if device.type == "cpu" else 1 << 24
+    return 1 << 16 if device == "cpu" else 1 << 24
 
 
-def _hash(key: int, start: int, stop: int, device: torch.device) -> Tensor:
-    """The top 32 bits of each position's hash, as int64 in [0, 2³²)."""
+def _words(key: int, start: int, stop: int, beside: Array) -> Array:
+    """The top 32 bits of each position's hash, in 64-bit integers."""
+    if not isinstance(beside, np.ndarray):
+        return _words_of_torch(key, start, stop, beside.device)
+    z = _steps(stop - start) + np.uint64((key + (start + 1) * _GOLDEN) % _WORD)
+    shifted = np.empty_like(z)
+    for bits, factor in ((30, _FIRST), (27, _SECOND)):
+        np.right_shift(z, np.uint64(bits), out=shifted)
+        z ^= shifted
+        z *= np.uint64(factor)
+    np.right_shift(z, np.uint64(31), out=shifted)
+    z ^= shifted
+    z >>= np.uint64(32)
+    return z
+
+
+@lru_cache(maxsize=4)
+def _steps(count: int) -> Words:
+    """0, 1, 2, … times the golden step, modulo 2⁶⁴."""
+    steps: Words = np.arange(count, dtype=np.uint64) * np.uint64(_GOLDEN)
+    steps.flags.writeable = False
+    return steps
+
+
+def _words_of_torch(key: int, start: int, stop: int, device: Any) -> Array:
+    """The same in torch.int64, for torch has no multiplication of unsigned words."""
+    torch: Any = sys.modules["torch"]
     z = torch.arange(start + 1, stop + 1, dtype=torch.int64, device=device)
-    z.mul_(_GOLDEN).add_(key)
-    z.bitwise_xor_(_shift(z, 30)).mul_(_FIRST)
-    z.bitwise_xor_(_shift(z, 27)).mul_(_SECOND)
+    z.mul_(_signed(_GOLDEN)).add_(_signed(key))
+    z.bitwise_xor_(_shift(z, 30)).mul_(_signed(_FIRST))
+    z.bitwise_xor_(_shift(z, 27)).mul_(_signed(_SECOND))
     z.bitwise_xor_(_shift(z, 31))
     return _shift(z, 32)
 
 
-def _shift(z: Tensor, bits: int) -> Tensor:
+def _signed(word: int) -> int:
+    """A 64-bit word as torch.int64 holds it."""
+    return word - _WORD if word >= 1 << 63 else word
+
+
+def _shift(z: Array, bits: int) -> Array:
     """z ≫ bits, filling with zeros; torch's own shift fills with the sign."""
     return (z >> bits).bitwise_and_((1 << (64 - bits)) - 1)

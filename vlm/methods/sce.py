@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vlm.methods.arrays import of_tensor
 from vlm.methods.kernel import Settings, Shared, add_up, blocks, differences, needed
 from vlm.methods.masks import Draw
 from vlm.methods.sums import inner
@@ -65,7 +66,8 @@ def _varied(deltas: Sequence[Tensor], share: float) -> Tensor:
             spread.add_(one.sub_(mean).square_())
         variance[part] = spread.div_(len(flat))
     keep = int(int(variance.count_nonzero()) * share)
-    return largest(variance, keep).view_as(deltas[0])
+    chosen = largest(of_tensor(variance), keep)
+    return torch.as_tensor(chosen).view_as(deltas[0])
 
 
 def _erased(deltas: Sequence[Tensor], shares: Sequence[float], mergekit: bool) -> Tensor:

@@ -52,7 +52,7 @@ def row_inner(x: Tensor, y: Tensor) -> Tensor:
 
 def row_blocks(x: Tensor) -> Iterator[slice]:
     """Slices that cover the rows of a matrix, each of a size at which work on it is quickest."""
-    step = max(1, block_size(x.device) // max(1, x.shape[1]))
+    step = max(1, block_size(x.device.type) // max(1, x.shape[1]))
     return (slice(start, start + step) for start in range(0, x.shape[0], step))
 
 

@@ -4,81 +4,173 @@ Differences of bf16 models hold many equal magnitudes, and a sort that breaks ti
 other models on other devices. Here the lower row-major index wins.
 """
 
-import torch
-from torch import Tensor
+from collections.abc import Callable, Sequence
+from math import sqrt
+from typing import NamedTuple
+
+from vlm.methods.arrays import Array, ascending, count, joined, kth_smallest, positions, scaled
+from vlm.methods.pieces import Pieces
+
+Trim = Callable[[Array], None]  # changes one piece after another, each once and in order
+SHORT = 1 << 17  # below it, a tensor is looked at as a whole
+SAMPLE = 1 << 16
+KEPT = 16  # limits of one tensor that are remembered
 
 
-def trim(delta: Tensor, density: float) -> Tensor:
-    """`delta` with its k elements of largest magnitude, and zeros elsewhere.
+class Limit(NamedTuple):
+    """The k largest: all above `value`, and of those that equal it the first `level`."""
 
-        k = max(1, ⌊density · n⌋),   none where density ≤ 0
+    value: float
+    level: int
 
-    A new tensor, unless all are kept.
+
+def trims(pieces: Pieces, densities: Sequence[float]) -> list[Trim]:
+    """For each ingredient, what keeps the k elements of largest magnitude, and zeros elsewhere.
+
+    k = max(1, ⌊density · n⌋),   none where density ≤ 0
     """
-    count = delta.numel()
-    if density <= 0 or count == 0:
-        return torch.zeros_like(delta)
-    keep = max(1, int(density * count))
-    if keep >= count:
-        return delta
-    return delta * largest(delta.abs().flatten(), keep).view(delta.shape)
+    size = pieces.count
+    keeps = [max(1, int(density * size)) if density > 0 else 0 for density in densities]
+    found = limits(pieces, [{keep} for keep in keeps])
+    return [_trim(each[keep]) for each, keep in zip(found, keeps, strict=True)]
 
 
-def band(delta: Tensor, density: float, gamma: float) -> Tensor:
-    """`delta` without its smallest and without its largest elements.
+def bands(pieces: Pieces, densities: Sequence[float], gammas: Sequence[float]) -> list[Trim]:
+    """For each ingredient, what takes out its smallest and its largest elements.
 
         top = ⌊γ n⌋,   k = ⌊density · n⌋,   bottom = max(0, n − k − top)
 
     The k elements above the `bottom` smallest stay. Where density + γ > 1, fewer than `top` are
-    dropped; density 1 keeps everything, as in mergekit. A new tensor, unless all are kept.
+    dropped; density 1 keeps everything, as in mergekit.
     """
-    count = delta.numel()
-    if density >= 1:
-        return delta
-    keep = int(density * count)
-    bottom = max(0, count - keep - int(gamma * count))
-    magnitude = delta.abs().flatten()
-    kept = largest(magnitude, count - bottom) & ~largest(magnitude, count - bottom - keep)
-    return delta * kept.view(delta.shape)
+    size = pieces.count
+    ends = []
+    for density, gamma in zip(densities, gammas, strict=True):
+        keep = size if density >= 1 else int(density * size)
+        above = size - max(0, size - keep - int(gamma * size))  # without the smallest
+        ends.append((size, 0) if density >= 1 else (above, above - keep))
+    found = limits(pieces, [set(end) for end in ends])
+    return [_band(each[a], each[b]) for each, (a, b) in zip(found, ends, strict=True)]
 
 
-def largest(magnitude: Tensor, keep: int) -> Tensor:
-    """A bool tensor that is True at the `keep` largest of a flat tensor: at exactly so many."""
+def limits(pieces: Pieces, keeps: Sequence[set[int]]) -> list[dict[int, Limit]]:
+    """For each ingredient and each k that is asked of it, what tells its k largest.
+
+    A sorted sample brackets the k-th between two of its values; what lies in the bracket is a few
+    percent, and only there is the rank looked up. Where the sample misleads, all are searched.
+    """
+    found = [{k: _known(pieces, i, k) for k in ks} for i, ks in enumerate(keeps)]
+    wanted = [(i, k) for i, ks in enumerate(found) for k, limit in ks.items() if limit is None]
+    if wanted:
+        for old in [key for key in pieces.memo if key[0] == "limit"][: -KEPT or None]:
+            del pieces.memo[old]  # a search over densities asks for each of them once
+        for (i, k), limit in zip(wanted, _searched(pieces, wanted), strict=True):
+            pieces.memo["limit", i, k] = found[i][k] = limit
+    return [{k: limit for k, limit in ks.items() if limit is not None} for ks in found]
+
+
+def _known(pieces: Pieces, ingredient: int, keep: int) -> Limit | None:
     if keep <= 0:
-        return torch.zeros_like(magnitude, dtype=torch.bool)
-    if keep >= magnitude.numel():
-        return torch.ones_like(magnitude, dtype=torch.bool)
-    threshold = kth_largest(magnitude, keep)
-    kept = magnitude > threshold
-    level = (magnitude == threshold).nonzero().flatten()  # ascending indices
-    kept[level[: keep - int(kept.count_nonzero())]] = True
-    return kept
+        return Limit(float("inf"), 0)
+    if keep >= pieces.count:
+        return Limit(-1.0, 0)
+    limit: Limit | None = pieces.memo.get(("limit", ingredient, keep))
+    return limit
 
 
-def kth_largest(values: Tensor, k: int) -> Tensor:
-    """The k-th largest of a flat tensor, 1 ≤ k ≤ n: exact, and a scalar tensor.
+def _searched(pieces: Pieces, wanted: Sequence[tuple[int, int]]) -> list[Limit]:
+    if pieces.count < SHORT:
+        whole = pieces.sample(1).tensors
+        return [_limit(abs(whole[i]), k) for i, k in wanted]
+    samples = _samples(pieces, {i for i, _ in wanted})
+    brackets = [_bracket(samples[i], k / pieces.count) for i, k in wanted]
+    above = [0] * len(wanted)
+    inside: list[list[Array]] = [[] for _ in wanted]
+    for piece in pieces.differences():
+        magnitudes = {i: abs(piece.tensors[i]) for i in samples}
+        for number, ((i, _), (low, high)) in enumerate(zip(wanted, brackets, strict=True)):
+            over = magnitudes[i] > high
+            above[number] += count(over)
+            inside[number].append(magnitudes[i][(magnitudes[i] >= low) & ~over])
+    found = []
+    for (i, k), over, parts in zip(wanted, above, inside, strict=True):
+        bracket = joined(parts)
+        if 0 < k - over <= len(bracket):
+            found.append(_limit(bracket, k - over))
+        else:
+            every = [abs(piece.tensors[i]) for piece in pieces.differences()]
+            found.append(_limit(joined(every), k))
+    return found
 
-    A sorted sample of every so-manieth value brackets it between two of its values; what lies in
-    the bracket is a few percent, and only there is the rank looked up. Where the sample misleads,
-    the whole tensor is searched. Four times as fast as `kthvalue` over 2²⁴ values.
-    """
-    count = values.numel()
-    if count < 1 << 17:
-        return values.kthvalue(count - k + 1).values
-    sample = values[:: count >> 16].sort().values
+
+def _samples(pieces: Pieces, wanted: set[int]) -> dict[int, Array]:
+    """Of each ingredient every so-manieth magnitude, sorted."""
+    lacking = [i for i in wanted if ("sample", i) not in pieces.memo]
+    if lacking:
+        sampled = pieces.sample(pieces.count // SAMPLE)
+        for i in lacking:
+            pieces.memo["sample", i] = ascending(abs(sampled.tensors[i]))
+    return {i: pieces.memo["sample", i] for i in sorted(wanted)}
+
+
+def _bracket(sample: Array, share: float) -> tuple[float, float]:
+    """Between which values the smallest of the largest `share` lies, all but surely."""
     # The rank in a sample of s strays by √s / 2 at most one time in three; six times that is far.
-    middle, reach = (1 - k / count) * sample.numel(), 3 * sample.numel() ** 0.5
+    middle, reach = (1 - share) * len(sample), 3 * sqrt(len(sample))
     low, high = int(middle - reach), int(middle + reach)
-    inside = torch.ones_like(values, dtype=torch.bool)
-    above = 0
-    if low > 0:
-        inside &= values >= sample[low]
-    if high < sample.numel() - 1:
-        over = values > sample[high]
-        above = int(over.count_nonzero())
-        inside &= ~over
-    bracket = values[inside]
-    rank = bracket.numel() - (k - above)
-    if not 0 <= rank < bracket.numel():
-        return values.kthvalue(count - k + 1).values
-    return bracket.kthvalue(rank + 1).values
+    return (
+        float(sample[low]) if low > 0 else -1.0,
+        float(sample[high]) if high < len(sample) - 1 else float("inf"),
+    )
+
+
+def largest(magnitudes: Array, keep: int) -> Array:
+    """A mask of the `keep` largest of a flat array: of exactly so many."""
+    if 0 < keep < len(magnitudes):
+        return _Largest(_limit(magnitudes, keep))(magnitudes)
+    return magnitudes >= (float("inf") if keep <= 0 else -float("inf"))
+
+
+def _limit(magnitudes: Array, keep: int) -> Limit:
+    """The k largest of an array, 1 ≤ k ≤ n."""
+    value = kth_smallest(magnitudes, len(magnitudes) - keep)
+    return Limit(value, keep - count(magnitudes > value))
+
+
+class _Largest:
+    """Says piece after piece which elements are among the k largest."""
+
+    def __init__(self, limit: Limit) -> None:
+        self.value, self.level = limit
+
+    def __call__(self, magnitudes: Array) -> Array:
+        kept = magnitudes > self.value
+        if self.level:
+            equal = magnitudes == self.value
+            found = count(equal)
+            if found <= self.level:
+                kept |= equal
+            else:
+                kept[positions(equal)[: self.level]] = True
+            self.level -= min(found, self.level)
+        return kept
+
+
+def _trim(limit: Limit) -> Trim:
+    largest = _Largest(limit)
+
+    def trim(delta: Array) -> None:
+        if limit.value >= 0:
+            delta *= scaled(largest(abs(delta)), 1.0)
+
+    return trim
+
+
+def _band(above: Limit, top: Limit) -> Trim:
+    largest, dropped = _Largest(above), _Largest(top)
+
+    def band(delta: Array) -> None:
+        magnitudes = abs(delta)
+        delta *= scaled(largest(magnitudes) & ~dropped(magnitudes), 1.0)
+
+    return band

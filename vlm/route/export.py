@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from merge_dsl.meaning.engines import SHARD_BYTES
 from merge_dsl.space.candidate import Walk
 from vlm.anatomy.parts import Role, memory_roles, skeleton
 from vlm.errors import MergeError
@@ -20,8 +22,10 @@ from vlm.route.attention import attention_of, settings_of
 from vlm.route.fold import Change, Changes, NoFold, folded
 from vlm.route.verify import Difference, check_same
 from vlm.route.walker import Walker
+from vlm.weights.raw import FLOATS, Numbers, of_tensor
+from vlm.weights.result import stored
 from vlm.weights.source import Source
-from vlm.weights.writer import Config, Item, dtype_of, write_items
+from vlm.weights.writer import Config, Item, Tell, dtype_of, write_items
 
 
 def write_walk(
@@ -32,8 +36,9 @@ def write_walk(
     *,
     recipe: str,
     dtype: str | None = None,
-    shard_bytes: int = 5 * 1024**3,
+    shard_bytes: int = SHARD_BYTES,
     inputs: Sequence[Mapping[str, Any]] | None = None,
+    tell: Tell = lambda done, total: None,
 ) -> Difference:
     """Write `walk` to `out`, and return how far its logits are from those of the walk.
 
@@ -60,6 +65,7 @@ def write_walk(
         shard_bytes=shard_bytes,
         edit=partial(_edited, stack=walk.stack, settings=settings, untie=untie),
         check=check,
+        tell=tell,
     )
     return found[0]
 
@@ -131,7 +137,9 @@ def _items(
             continue
         source, wanted, change = _origin(walk, sources, changes, memory, role)
         name = spelling.of(role, memory)
-        yield name, Item(state[memory].numel(), partial(_read, source, wanted, change))
+        kept = of_tensor(torch.empty(0, dtype=state[memory].dtype)).dtype
+        read = partial(_read, source, wanted, change, name)
+        yield name, Item(tuple(state[memory].shape), None if kept in FLOATS else kept, read)
 
 
 def _config_of(host: Source, walk: Walk, settings: Mapping[str, Any], untie: bool) -> Any:
@@ -167,10 +175,12 @@ def _origin(
     return sources[walk.begin], role, change
 
 
-def _read(source: Source, role: Role, change: Callable[[Tensor], Tensor] | None) -> Tensor:
-    tensor = source.tensor(role)
-    # A copy, because a layer that is walked twice would be one tensor under two names.
-    return tensor.clone() if change is None else change(tensor.float())
+def _read(
+    source: Source, role: Role, change: Callable[[Tensor], Tensor] | None, name: str, dtype: str
+) -> Iterator[Numbers]:
+    if change is None:
+        return stored(source.raw(role), dtype, name)
+    return stored(of_tensor(change(source.tensor(role).float())), dtype, name)
 
 
 class _Spelling:

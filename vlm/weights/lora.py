@@ -15,12 +15,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from vlm.errors import ModelError
 from vlm.weights.checkpoint import Checkpoint, Entry, open_files
+from vlm.weights.raw import Raw, of_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
@@ -61,13 +63,17 @@ class Adapter:
         """Differences are computed in fp32."""
         return "F32"
 
-    def tensor(self, name: str) -> Tensor:
+    def tensor(self, name: str) -> "Tensor":
         """ΔW of one weight: fp32, of the weight's shape."""
         module = PREFIX + name.removesuffix(".weight")
         a = self.inner.tensor(f"{module}.lora_A.weight").float()
         b = self.inner.tensor(f"{module}.lora_B.weight").float()
         delta = (b @ a).mul_(self.scale)
         return delta.T if self.turned else delta
+
+    def raw(self, name: str) -> Raw:
+        """The same as numbers."""
+        return of_tensor(self.tensor(name))
 
 
 def is_adapter(folder: Path) -> bool:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vlm.errors import ModelError
+from vlm.weights.made import Made
 
 VISUAL = "visual."
 TRUNK = "visual.trunk."
@@ -54,19 +55,6 @@ STRANGE = {
     r"layer[1-4]\.|bn\d|attnpool\.": "it is a ResNet, which has no layers to blend",
     r"(.*\.)?(ln_q|ln_k|q_norm|k_norm|ln_inner|ln_attn|ln\.)": "its attention is normalised inside",
 }
-
-
-@dataclass(frozen=True)
-class Made:
-    """One tensor out of tensors of the other spelling: `by` takes them in the order of `sources`."""
-
-    sources: tuple[str, ...]
-    by: Callable[..., Tensor]
-
-    def out_of(self, get: Callable[[str], Tensor]) -> Tensor:
-        """The tensor, from a way to get the others."""
-        made: Tensor = self.by(*map(get, self.sources))
-        return made
 
 
 @dataclass(frozen=True)

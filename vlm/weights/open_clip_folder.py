@@ -15,7 +15,8 @@ import torch
 from vlm.compat import ensure_torchvision
 from vlm.errors import ModelError
 from vlm.weights.checkpoint import Checkpoint, open_files
-from vlm.weights.open_clip import PROJECTION, TRUNK, Made, Spelling, spelling
+from vlm.weights.made import Made
+from vlm.weights.open_clip import PROJECTION, TRUNK, Spelling, spelling
 from vlm.weights.pixels import OPEN_CLIP
 from vlm.weights.views import Held, Respelt, held, respelt
 

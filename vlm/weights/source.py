@@ -1,21 +1,26 @@
 """A parent as merging sees it: tensors by role, whatever its files call them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from vlm.anatomy.parts import REST, Anatomy, Role, anatomy, read_config
+from vlm.anatomy.body import REST, Anatomy, Role
+from vlm.anatomy.known import anatomy_of
 from vlm.errors import MergeError, ModelError
 from vlm.weights.checkpoint import open_checkpoint
 from vlm.weights.gguf import as_folder
 from vlm.weights.lora import Adapter, is_adapter, open_adapter
-from vlm.weights.open_clip import Made, Spelling
-from vlm.weights.open_clip_folder import anatomy_names, is_open_clip, open_folder
-from vlm.weights.pixels import Pixels, pixels_of
-from vlm.weights.views import Weights
+from vlm.weights.made import Made, itself
+from vlm.weights.pixels import OPEN_CLIP, Pixels, pixels_of
+from vlm.weights.raw import Raw, as_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vlm.weights.open_clip import Spelling
+    from vlm.weights.views import Weights
 
 
 @dataclass(frozen=True)
@@ -23,16 +28,23 @@ class Source:
     """One opened parent. `resident` keeps what was read, in the file's dtype, where asked to."""
 
     name: str  # as the recipe calls it
-    config: Any
-    checkpoint: Weights
+    read_config: Callable[[], Any]  # which loads transformers, so it is asked for late
+    checkpoint: "Weights"
     anatomy: Anatomy
     names: dict[Role, str]
     pixels: Pixels | None = None  # how its tower wants pictures
-    spelling: Spelling | None = None  # of an open_clip model, which is written under its own names
+    spelling: "Spelling | None" = (
+        None  # of an open_clip model, which is written under its own names
+    )
     difference: bool = False  # what is added to a model, not a model
     partial: bool = False  # a difference that is zero in every tensor that it does not hold
     trusted: bool = False  # the recipe allows code in its folder to be run
-    resident: dict[Role, Tensor] = field(default_factory=dict, repr=False)
+    resident: dict[Role, Raw] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def config(self) -> Any:
+        """Its config, as transformers reads it."""
+        return self.read_config()
 
     @property
     def folder(self) -> Path:
@@ -50,34 +62,40 @@ class Source:
         inner = getattr(self.config, "vision_config", None)
         return inner if inner is not None or self.anatomy.speaks else self.config
 
-    def tensor(self, role: Role, keep: bool = False) -> Tensor:
-        """The tensor that plays `role`, in the file's dtype. `keep` holds it for the next call.
+    def name_of(self, role: Role) -> str:
+        """What its files call the tensor that plays `role`.
 
         Raises MergeError when this parent has no such tensor: a blend must never skip one.
         """
-        if role in self.resident:
-            return self.resident[role]
         if role not in self.names:
             raise MergeError(
                 f"{self.name} has no tensor for {role.unit} {role.tail}",
                 f"take {role.unit.split('.')[0]} from a model that has it, or blend models of one shape",
             )
-        tensor = self.checkpoint.tensor(self.names[role])
+        return self.names[role]
+
+    def tensor(self, role: Role) -> "Tensor":
+        """The tensor that plays `role`, in the file's dtype. Raises MergeError as `name_of` does."""
+        if role in self.resident:
+            return as_tensor(self.resident[role])
+        return self.checkpoint.tensor(self.name_of(role))
+
+    def raw(self, role: Role, keep: bool = False) -> Raw:
+        """The same as numbers; `keep` holds them in memory for the next call."""
+        if role in self.resident:
+            return self.resident[role]
+        raw = self.checkpoint.raw(self.name_of(role))
         if keep:
-            self.resident[role] = tensor
-        return tensor
+            self.resident[role] = raw = raw.held()
+        return raw
 
     def written(self) -> dict[str, Made]:
         """Name in a checkpoint of this kind -> the names here that it is made of, in file order."""
         roles = self.anatomy.roles
         if self.spelling is not None:
-            alone = {name: Made((name,), _itself) for name in self.spelling.rest}
+            alone = {name: Made((name,), itself) for name in self.spelling.rest}
             return {**self.spelling.back, **alone}
-        return {n: Made((n,), _itself) for n, role in roles.items() if role in self.anatomy.shapes}
-
-
-def _itself(tensor: Tensor) -> Tensor:
-    return tensor
+        return {n: Made((n,), itself) for n, role in roles.items() if role in self.anatomy.shapes}
 
 
 def open_sources(
@@ -107,12 +125,20 @@ def open_source(
 ) -> Source:
     """Open the parent that the recipe calls `name`. Raises ModelError for whatever is wrong with it."""
     folder = as_folder(folder)
-    if is_open_clip(folder):
-        return _of_open_clip(name, folder)
+    if (folder / OPEN_CLIP).is_file():
+        from vlm.weights.open_clip_folder import is_open_clip
+
+        if is_open_clip(folder):
+            return _of_open_clip(name, folder)
     checkpoint = open_checkpoint(folder)
-    config = read_config(str(folder), trusted)
-    body = anatomy(config, checkpoint.entries, trusted)
+    body = anatomy_of(folder, checkpoint.entries, trusted)
     names = {role: spelt for spelt, role in body.roles.items()}
+
+    def config() -> Any:
+        from vlm.anatomy.parts import read_config
+
+        return read_config(str(folder), trusted)
+
     pixels = pixels_of(folder) if body.sees else None
     return Source(
         name, config, checkpoint, body, names, pixels, difference=difference, trusted=trusted
@@ -120,6 +146,9 @@ def open_source(
 
 
 def _of_open_clip(name: str, folder: Path) -> Source:
+    from vlm.anatomy.parts import anatomy
+    from vlm.weights.open_clip_folder import anatomy_names, open_folder
+
     config, tensors, spelt = open_folder(folder)
     outer = anatomy_names(spelt)
     body = anatomy(config, outer.values())
@@ -127,11 +156,13 @@ def _of_open_clip(name: str, folder: Path) -> Source:
     shapes = {**body.shapes} | {roles[n]: tensors.entries[n].shape for n in spelt.rest}
     whole = Anatomy(roles, shapes, sees=True, speaks=False)
     names = {role: spelt_as for spelt_as, role in roles.items()}
-    return Source(name, config, tensors, whole, names, pixels_of(folder), spelt)
+    return Source(name, lambda: config, tensors, whole, names, pixels_of(folder), spelt)
 
 
 def _of_adapter(name: str, adapter: Adapter, beside: list[Source]) -> Source:
     """An adapter names the modules that it changes as its own model does: look for that model."""
+    from vlm.anatomy.parts import anatomy
+
     problem: ModelError | None = None
     for source in beside:
         try:
@@ -140,7 +171,7 @@ def _of_adapter(name: str, adapter: Adapter, beside: list[Source]) -> Source:
             problem = problem or error
             continue
         names = {role: spelt for spelt, role in body.roles.items()}
-        return Source(name, source.config, adapter, body, names, difference=True, partial=True)
+        return Source(name, source.read_config, adapter, body, names, difference=True, partial=True)
     what = f": {problem.what}" if problem else ""
     raise ModelError(
         f"{adapter.folder} is an adapter of none of the models beside it{what}",

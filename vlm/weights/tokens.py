@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from vlm.errors import MergeError
 
@@ -26,8 +26,8 @@ BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 class Rows:
     """Rows of the same tokens, int64, parallel: in the host, and in each parent by name."""
 
-    host: Tensor
-    of: Mapping[str, Tensor]
+    host: npt.NDArray[np.int64]
+    of: Mapping[str, npt.NDArray[np.int64]]
 
 
 def has_tokens(folder: Path) -> bool:
@@ -58,8 +58,8 @@ def shared_rows(
         )
     both.sort(key=lambda token: own[token])
 
-    def at(table: Mapping[Hashable, int]) -> Tensor:
-        return torch.tensor([table[token] for token in both])
+    def at(table: Mapping[Hashable, int]) -> npt.NDArray[np.int64]:
+        return np.array([table[token] for token in both], dtype=np.int64)
 
     return Rows(at(own), {other: at(tables[other]) for other in parents})
 

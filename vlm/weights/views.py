@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from vlm.weights.checkpoint import Checkpoint, Entry, main_dtype
-from vlm.weights.open_clip import Made
+from vlm.weights.made import Made
+from vlm.weights.raw import Raw, of_tensor
 
 SPELT = {
     torch.float32: "F32",
@@ -38,6 +39,8 @@ class Weights(Protocol):
 
     def tensor(self, name: str) -> Tensor: ...
 
+    def raw(self, name: str) -> Raw: ...
+
 
 @dataclass(frozen=True)
 class Held:
@@ -55,6 +58,10 @@ class Held:
     def tensor(self, name: str) -> Tensor:
         """One tensor."""
         return self.tensors[name]
+
+    def raw(self, name: str) -> Raw:
+        """The same as numbers."""
+        return of_tensor(self.tensor(name))
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,10 @@ class Respelt:
         """One tensor, in the dtype of the file."""
         return self.made[name].out_of(self.inner.tensor)
 
+    def raw(self, name: str) -> Raw:
+        """The same as numbers."""
+        return of_tensor(self.tensor(name))
+
 
 @dataclass(frozen=True)
 class Changed:
@@ -102,6 +113,11 @@ class Changed:
         """One tensor."""
         change = self.changes.get(name)
         return self.inner.tensor(name) if change is None else change()
+
+    def raw(self, name: str) -> Raw:
+        """The same as numbers; what is not changed stays in its file."""
+        change = self.changes.get(name)
+        return self.inner.raw(name) if change is None else of_tensor(change())
 
 
 def held(folder: Path, file: Path, tensors: Mapping[str, Tensor]) -> Held:

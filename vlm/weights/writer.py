@@ -1,76 +1,56 @@
 """Writes a merged model as an ordinary checkpoint: beside its place first, then renamed into it.
 
-In: tensors by file name, the host's other files. Out: a folder that `from_pretrained` opens. A folder
-that is already there is replaced only if awase wrote it, or if it is empty.
+In: a candidate and its opened parents. Out: a folder that `from_pretrained` opens. Tensors are computed
+and written one after the other, a piece at a time: memory does not grow with the model. What was written
+is read again and checked before it takes its place. A folder that is already there is replaced only if awase
+wrote it, or if it is empty.
 """
 
+import errno
 import json
-import math
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
-from torch import Tensor
+import numpy as np
 
+from merge_dsl.meaning.engines import SHARD_BYTES
 from merge_dsl.space.candidate import Candidate
-from vlm.errors import MergeError
-from vlm.fit import fit
-from vlm.merge import (
-    Portion,
-    Sources,
-    check_whole,
-    host_of,
-    portion_of,
-    portion_tensor,
-    portions_of,
-)
+from vlm.merge import Sources, check_whole, host_of, portions_of
+from vlm.methods.arrays import steady_memory
+from vlm.weights.check import check_written
 from vlm.weights.checkpoint import INDEX, SINGLE
-from vlm.weights.open_clip import Made
-from vlm.weights.open_clip_folder import WEIGHTS as OPEN_CLIP
 from vlm.weights.pixels import check_processor
+from vlm.weights.provenance import CARD, ORIGINS, write_provenance
+from vlm.weights.raw import BYTES, NAMES, Numbers
+from vlm.weights.result import Result
 from vlm.weights.source import Source
+from vlm.weights.stream import Planned, write_file
+from vlm.weights.target import PROVENANCE, check_room, check_target, move_into_place, too_full
 
-PROVENANCE = (
-    "merge_recipe.merge"  # the recipe that made it; also the sign that awase wrote a folder
-)
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-NAMES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
-SPELT = {"F32": "fp32", "F16": "fp16", "BF16": "bf16"}
+__all__ = ["PROVENANCE", "Config", "Item", "check_target", "dtype_of", "write_items", "write_model"]
+
+DTYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
+SPELT = {stored: dtype for dtype, stored in DTYPES.items()}
 WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5", ".index.json")
+OPEN_CLIP = "open_clip_model.safetensors"  # which has no shards
 
-
-def check_target(out: Path, parents: Iterable[Path] = ()) -> None:
-    """Raise MergeError when `out` holds what awase did not write, or shares a folder with a parent."""
-    place = out.resolve()
-    for parent in (folder.resolve() for folder in parents):
-        if place == parent or place in parent.parents or parent in place.parents:
-            raise MergeError(
-                f"{out} is, holds or lies in {parent}, from which the recipe takes a model",
-                "write elsewhere: a parent is never written over",
-            )
-    standing = next(folder for folder in (place, *place.parents) if folder.exists())
-    if standing != place and not standing.is_dir():
-        raise MergeError(f"{standing} is a file, and {out} would lie in it", "write elsewhere")
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    if out.exists() and not (out / PROVENANCE).exists():
-        raise MergeError(f"{out} exists, and awase did not write it", "move it, or write elsewhere")
+Config = dict[str, object]
+Tell = Callable[[int, int], None]  # bytes written, and of how many
 
 
 @dataclass(frozen=True)
 class Item:
-    """One tensor of a result: how many numbers it holds at most, and how it is come by."""
+    """One tensor of a result: its shape, the dtype that it keeps whatever the model is written as (None
+    for rounded numbers), and its numbers as they are stored in a dtype, piece after piece."""
 
-    count: int
-    read: Callable[[], Tensor]
-
-
-Config = dict[str, object]
+    shape: tuple[int, ...]
+    kept: str | None
+    numbers: Callable[[str], Iterable[Numbers]]
 
 
 def write_model(
@@ -80,25 +60,36 @@ def write_model(
     *,
     recipe: str,
     dtype: str | None = None,
-    shard_bytes: int = 5 * 1024**3,
+    shard_bytes: int = SHARD_BYTES,
+    tell: Tell = lambda done, total: None,
 ) -> None:
     """Build `candidate` and write it to `out`.
 
     `recipe` is the frozen recipe's text, kept inside; `dtype` is "bf16", "fp16" or "fp32" (None: the
-    host's own); a shard holds at most `shard_bytes` bytes unless one tensor is larger.
+    host's own); a shard holds at most `shard_bytes` bytes unless one tensor is larger; `tell` hears how
+    far it is. Raises MergeError where the model cannot be built or written; `out` is then as it was.
     """
     parents = [source.folder for source in sources.values()]
     check_target(out, parents)
     host = host_of(candidate, sources)
-    sources = fit(candidate, host, sources)
+    sources = _fitted(candidate, host, sources)
     check_whole(candidate, host, sources)
-    check_processor(host.folder, host.config)
-    get = _getter(portions_of(candidate, host), host, sources)
+    result = Result(portions_of(candidate, host), host, sources)
     items = {
-        name: Item(_count(host, made), partial(made.out_of, get))
-        for name, made in host.written().items()
+        name: Item(shape, kept, partial(result.numbers, name))
+        for name, (shape, kept) in result.tensors.items()
     }
-    write_items(items, host, parents, out, recipe=recipe, dtype=dtype, shard_bytes=shard_bytes)
+    write_items(
+        items,
+        host,
+        parents,
+        out,
+        recipe=recipe,
+        dtype=dtype,
+        shard_bytes=shard_bytes,
+        tell=tell,
+        check=lambda part: write_provenance(part, candidate, host, sources, recipe),
+    )
 
 
 def dtype_of(host: Source, dtype: str | None) -> str:
@@ -114,92 +105,100 @@ def write_items(
     *,
     recipe: str,
     dtype: str | None = None,
-    shard_bytes: int = 5 * 1024**3,
+    shard_bytes: int = SHARD_BYTES,
+    tell: Tell = lambda done, total: None,
     edit: Callable[[Config], Config] = lambda config: config,
     check: Callable[[Path], None] = lambda folder: None,
 ) -> None:
     """Write tensors by their names in the file, and the host's other files.
 
-    `edit` changes what config.json says. `check` looks at the finished folder before it takes its
-    place; what it raises leaves no trace on the disk.
+    `edit` changes what config.json says. `check` looks at the finished folder, or adds to it, before it
+    takes its place; what it raises leaves no trace on the disk.
     """
     check_target(out, parents)
     out = out.resolve()  # a link to a larger disk stays a link
-    dtype = dtype_of(host, dtype)
-    target = DTYPES[dtype]
+    target = DTYPES[dtype_of(host, dtype)]
+    planned = {name: Planned(item.kept or target, item.shape) for name, item in items.items()}
+    # One order whatever that of the host's file; long words first, so that all lie aligned.
+    planned = dict(sorted(planned.items(), key=lambda item: _order(*item)))
+    shards = _shards(planned, shard_bytes, host)
+    total = sum(tensor.bytes for tensor in planned.values())
+    check_room(out, total)
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part-{os.getpid()}")
     part.mkdir()
+    done = 0
+
+    def heard(count: int) -> None:
+        nonlocal done
+        done += count
+        tell(done, total)
+
+    def numbers(name: str) -> Iterable[Numbers]:
+        return items[name].numbers(planned[name].dtype)
+
+    steady_memory()
     try:
-        sizes = {name: item.count * target.itemsize for name, item in items.items()}
-        shards = _shards(sizes, shard_bytes, OPEN_CLIP if host.spelling else None)
-        for file, members in shards.items():
-            tensors = {}
-            for name in members:
-                tensor = items[name].read()
-                tensors[name] = (
-                    tensor.to(target).contiguous() if tensor.is_floating_point() else tensor
-                )
-                _refuse_unsound(name, tensors[name])
-            save_file(tensors, part / file, metadata={"format": "pt"})
+        with np.errstate(all="ignore"):  # what is no number is looked for, and has a name then
+            for file, members in shards.items():
+                write_file(part / file, members, numbers, heard)
         if len(shards) > 1:
-            _write_index(part / INDEX, shards, sizes)
-        _copy_rest(host.folder, part, NAMES[dtype], edit)
-        check(part)
+            _write_index(part / INDEX, shards, total)
+        _copy_rest(host.folder, part, NAMES[target], edit)
+        check_written(part, shards)
         (part / PROVENANCE).write_text(recipe, encoding="utf-8")
-        _move_into_place(part, out)
+        check(part)
+        move_into_place(part, out)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise too_full(out, total, shutil.disk_usage(part).free + done) from error
+        raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _refuse_unsound(name: str, tensor: Tensor) -> None:
-    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-        raise MergeError(
-            f"{name} would hold infinities or NaN in {tensor.dtype}",
-            "check the weights of the recipe, or write it as bf16 or fp32",
-        )
+def _order(name: str, tensor: Planned) -> tuple[int, list[tuple[int, int | str]]]:
+    """Numbers in a name count as numbers."""
+    words = re.split(r"(\d+)", name)
+    parts: list[tuple[int, int | str]] = [
+        (0, int(word)) if word.isdecimal() else (1, word) for word in words
+    ]
+    return -BYTES[tensor.dtype], parts
 
 
-def _getter(
-    portions: Mapping[str, Portion], host: Source, sources: Sources
-) -> Callable[[str], Tensor]:
-    """Name of a tensor of the host -> that tensor of the result."""
+def _fitted(candidate: Candidate, host: Source, sources: Sources) -> Sources:
+    """The parents as the host's eyes need them; a model that cannot see needs nothing."""
+    if not host.anatomy.sees:
+        return sources
+    from vlm.fit import fit
 
-    def get(name: str) -> Tensor:
-        role = host.anatomy.roles[name]
-        portion = portion_of(portions, role)
-        assert portion is not None  # `check_whole` has looked
-        return portion_tensor(portion, role, host, sources)
-
-    return get
+    fitted = fit(candidate, host, sources)
+    check_processor(host.folder, host.config)
+    return fitted
 
 
-def _shards(sizes: Mapping[str, int], limit: int, single: str | None) -> dict[str, list[str]]:
-    """File name -> tensors, in the host's order, filled up to `limit` bytes, unless all go in one."""
-    if single is not None:  # open_clip reads no shards
-        return {single: list(sizes)}
-    groups: list[list[str]] = [[]]
+def _shards(
+    planned: Mapping[str, Planned], limit: int, host: Source
+) -> dict[str, dict[str, Planned]]:
+    """File name -> tensors, filled up to `limit` bytes."""
+    if host.spelling is not None:
+        return {OPEN_CLIP: dict(planned)}
+    groups: list[dict[str, Planned]] = [{}]
     held = 0
-    for name, size in sizes.items():
-        if groups[-1] and held + size > limit:
-            groups.append([])
+    for name, tensor in planned.items():
+        if groups[-1] and held + tensor.bytes > limit:
+            groups.append({})
             held = 0
-        groups[-1].append(name)
-        held += size
+        groups[-1][name] = tensor
+        held += tensor.bytes
     if len(groups) == 1:
         return {SINGLE: groups[0]}
     return {f"model-{i:05}-of-{len(groups):05}.safetensors": g for i, g in enumerate(groups, 1)}
 
 
-def _count(host: Source, made: Made) -> int:
-    """Numbers in a tensor; an upper bound where it is one of several cut from the same."""
-    return sum(math.prod(host.checkpoint.entries[name].shape) for name in made.sources)
-
-
-def _write_index(path: Path, shards: Mapping[str, Sequence[str]], sizes: Mapping[str, int]) -> None:
+def _write_index(path: Path, shards: Mapping[str, Mapping[str, Planned]], total: int) -> None:
     table = {name: file for file, members in shards.items() for name in members}
-    total = {"total_size": sum(sizes.values())}
-    text = json.dumps({"metadata": total, "weight_map": table}, indent=2)
+    text = json.dumps({"metadata": {"total_size": total}, "weight_map": table}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
 
 
@@ -217,7 +216,8 @@ def _copy_rest(host: Path, part: Path, dtype: str, edit: Callable[[Config], Conf
 
 def _other_files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.iterdir()):
-        skipped = file.name.endswith(WEIGHT_FILES) or file.name == PROVENANCE
+        ours = file.name in (PROVENANCE, ORIGINS, CARD)  # those say how another model was made
+        skipped = ours or file.name.endswith(WEIGHT_FILES)
         if file.is_file() and not skipped and not file.name.startswith("."):
             yield file
 
@@ -231,22 +231,3 @@ def _with_dtype(config: Config, dtype: str) -> Config:
         else:
             changed[key] = _with_dtype(value, dtype) if isinstance(value, dict) else value
     return changed
-
-
-def _move_into_place(part: Path, out: Path) -> None:
-    """Rename, so that `out` is the old model or the new one, never half of either.
-
-    Two renames are two moments: whatever comes between them, Ctrl-C too, brings the old one back.
-    """
-    if not out.exists():
-        part.rename(out)
-        return
-    old = out.with_name(f".{out.name}.old-{os.getpid()}")
-    try:
-        out.rename(old)
-        part.rename(out)
-    except BaseException:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

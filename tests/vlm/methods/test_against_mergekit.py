@@ -7,6 +7,7 @@ Where paper and mergekit differ, with `compat = mergekit`. Random masks are merg
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -39,10 +40,10 @@ def test_mergekit_agrees(
     masks = answers.get(f"{case.name}.{shape}.masks")
 
     def drawn(
-        draw: object, ingredient: int, density: object, size: object, device: object
-    ) -> Tensor:
+        draw: object, ingredient: int, density: object, part: slice, beside: object
+    ) -> np.ndarray:
         assert masks is not None
-        return masks[ingredient].bool()
+        return masks[ingredient].bool().flatten()[part].numpy()
 
     for module in ("dare", "della"):
         # By its name in the table of modules: `vlm.methods.della` is the function.

@@ -31,8 +31,10 @@ def added(deltas: Sequence[Array], normalize: bool) -> Array:
     return mixed / (sum(WEIGHTS) if normalize else 1.0)
 
 
-def mask(ingredient: int, share: float | Tensor, base: Tensor) -> Array:
-    return keep_mask(DRAW, ingredient, share, base.shape, base.device).numpy()
+def mask(ingredient: int, share: float | Array, base: Tensor) -> Array:
+    flat = base.flatten().numpy()
+    share = share if isinstance(share, float) else share.ravel()
+    return keep_mask(DRAW, ingredient, share, slice(0, flat.size), flat).reshape(base.shape)
 
 
 def restored(kept: Array, delta: Array, share: float | Array, compat: str) -> Array:
@@ -128,7 +130,7 @@ def test_della_keeps_large_ones_more_often(
         for row, out in zip(np.abs((models[i] - base).numpy()), ranks, strict=True):
             out[np.argsort(row, kind="stable")] = np.arange(row.size)
         shares = density - 0.15 + 0.3 * ranks / (delta.shape[1] - 1)
-        deltas[i] = kept = mask(i, torch.tensor(shares).float(), base) * delta
+        deltas[i] = kept = mask(i, shares.astype(np.float32), base) * delta
         deltas[i] = restored(kept, delta, shares, compat) if rescale else kept
     merged = added(deltas, normalize)
     if method == "della":

@@ -10,7 +10,7 @@ from torch import Tensor
 from merge_dsl.meaning.methods import METHODS
 from tests.vlm.methods.tools import DRAW, close, defaults, run, taken, tensors
 from vlm.errors import MergeError
-from vlm.methods import KERNELS, Draw
+from vlm.methods import HOMES, Draw, kernel_of
 
 EACH = [{"weight": 0.5}, {"weight": 1.2}, {"weight": 0.3}]
 KEEPS_ALL = {"density": 1.0, "weight": 1.0}
@@ -26,7 +26,7 @@ def own(method: str, values: dict[str, float]) -> dict[str, float]:
 
 
 def test_signatures_and_kernels_name_the_same_methods() -> None:
-    assert list(METHODS) == list(KERNELS)
+    assert list(METHODS) == list(HOMES)
 
 
 @pytest.mark.parametrize("method", list(METHODS))
@@ -49,7 +49,7 @@ def test_a_kernel_reads_the_settings_of_its_signature_and_no_other(
     shared = Spy(defaults(method, "shared") | own(method, {"compat": compat, "flatten": 0.0}))
     given = base if METHODS[method].base != "refused" else None
     draw = DRAW if METHODS[method].random else None
-    KERNELS[method](given, models, [each] * len(models), shared, draw)
+    kernel_of(method)(given, models, [each] * len(models), shared, draw)
     assert read == set(METHODS[method].settings)
 
 
@@ -147,13 +147,15 @@ def test_what_cannot_be_blended_says_so() -> None:
     base, models = tensors(1)
     each = [defaults("ties", "ingredient")]
     with pytest.raises(MergeError, match="has no base; add a `base` line"):
-        KERNELS["ties"](None, models, each, defaults("ties", "shared"), None)
+        kernel_of("ties")(None, models, each, defaults("ties", "shared"), None)
     with pytest.raises(MergeError, match=r"\[1, 3\] and \[3\]"):
-        KERNELS["linear"](None, [torch.ones(3), torch.ones(1, 3)], each * 2, {"normalize": 1}, None)
+        kernel_of("linear")(
+            None, [torch.ones(3), torch.ones(1, 3)], each * 2, {"normalize": 1}, None
+        )
     for method in ("dare_ties", "della"):
         each = [defaults(method, "ingredient")]
         with pytest.raises(MergeError, match="have no seed"):
-            KERNELS[method](base, models, each, defaults(method, "shared"), None)
+            kernel_of(method)(base, models, each, defaults(method, "shared"), None)
     with pytest.raises(MergeError, match="leaves the shares between 0 and 1"):
         run("della", base, models, [{"density": 0.9}])
     assert str(MergeError("it is wrong", "mend it").at("head")) == "head: it is wrong; mend it"

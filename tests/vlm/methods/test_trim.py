@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from tests.vlm.methods.tools import reference_trim, run
-from vlm.methods.trim import kth_largest, largest
+from vlm.methods.pieces import Pieces
+from vlm.methods.trim import largest, limits
 
 LONG = 1 << 18  # long enough for the sampled search
 
@@ -26,26 +27,42 @@ VALUES = {
 }
 
 
+def pieces(values: Tensor, size: int = 1 << 15) -> Pieces:
+    """A difference of these magnitudes from a base of zeros."""
+    flat = values.numpy()
+    read = lambda part: flat[part].copy()  # noqa: E731
+    return Pieces((len(flat),), lambda part: np.zeros_like(flat[part]), [read], size)
+
+
 @pytest.mark.parametrize("name", VALUES)
-def test_the_kth_largest_is_the_one_of_a_sort(name: str) -> None:
+def test_a_limit_is_that_of_a_sort(name: str) -> None:
     values = VALUES[name]
     ranked = values.sort(descending=True).values
     count = values.numel()
-    for k in {1, 2, 7, count // 100, count // 4, count // 4 + 1, count // 2, count - 1, count}:
-        if 1 <= k <= count:
-            assert kth_largest(values, k) == ranked[k - 1], k
+    asked = {1, 2, 7, count // 100, count // 4, count // 4 + 1, count // 2, count - 1} - {0}
+    (found,) = limits(pieces(values), [asked])
+    for k in asked:
+        assert found[k].value == ranked[k - 1], k
+        assert found[k].level == k - int((values > ranked[k - 1]).sum()), k
+
+
+def test_what_was_found_is_not_searched_again() -> None:
+    once = pieces(VALUES["gauss"])
+    first = limits(once, [{1000, 5000}])
+    again = Pieces(once.shape, None, [], memo=once.memo)  # which could not be read
+    assert limits(again, [{1000, 5000}]) == first
 
 
 @pytest.mark.parametrize("name", VALUES)
 def test_exactly_so_many_are_largest(name: str) -> None:
-    values = VALUES[name]
-    count = values.numel()
+    values = VALUES[name].numpy()
+    count = values.size
     for keep in (0, 1, count // 3, count - 1, count, count + 5):
         mask = largest(values, keep)
         assert int(mask.sum()) == min(keep, count)
         if 0 < keep < count:
-            order = np.lexsort((np.arange(count), -values.numpy()))
-            assert mask.numpy()[order[:keep]].all()
+            order = np.lexsort((np.arange(count), -values))
+            assert mask[order[:keep]].all()
 
 
 @pytest.mark.parametrize("density", [0.03, 0.1, 0.5, 0.7, 0.999])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from merge_dsl.meaning.methods import METHODS
-from vlm.methods import KERNELS, Draw
+from vlm.methods import Draw, kernel_of
 
 torch.set_num_threads(1)
 
@@ -51,7 +51,7 @@ def run(
     of_each = defaults(method, "ingredient")
     settings = [of_each | dict(one) for one in each or [{}] * len(models)]
     base = None if METHODS[method].base == "refused" else base
-    result = KERNELS[method](base, models, settings, defaults(method, "shared") | shared, draw)
+    result = kernel_of(method)(base, models, settings, defaults(method, "shared") | shared, draw)
     assert result.dtype == torch.float32 and result.shape == models[0].shape
     assert result.isfinite().all()
     return result.double().numpy()

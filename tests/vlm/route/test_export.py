@@ -16,6 +16,7 @@ from vlm.route.export import write_walk
 from vlm.route.fold import NoFold
 from vlm.route.verify import Difference, probes
 from vlm.route.walker import Walker
+from vlm.weights.raw import of_tensor
 from vlm.weights.source import Source, open_source
 
 FIRST = (("b", 0, 1.6), *ROAD)  # the first hop is scaled, too
@@ -54,9 +55,10 @@ def test_small_embeddings_keep_their_scale(
     for source in sources.values():
         for role in list(source.names):
             if role.unit == name:
-                source.resident[role] = source.tensor(role) * std / 0.2
+                scaled = source.tensor(role) * std / 0.2
+                source.resident[role] = of_tensor(scaled)
                 if source.name == "a":
-                    walker.model.get_input_embeddings().weight.copy_(source.resident[role])
+                    walker.model.get_input_embeddings().weight.copy_(scaled)
     out = tmp_path / "out"
     found = write_walk(
         walk_of(*FIRST), walker, sources, out, recipe="", inputs=[inputs_for(family)]

@@ -1,0 +1,101 @@
+"""What a written model says of itself: its recipe, where every tensor comes from, and a model card.
+
+`merge_recipe.merge` is the recipe; `merge_origins.json` has the parents with fingerprints of their files
+(those that `awase lock` takes: of large weights the header and the size) and the origin of every tensor;
+`README.md` is for people and for the hub. The same recipe and parents write the same three files.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from merge_dsl.meaning.prints import PrintError, Prints
+from merge_dsl.space.candidate import Blend, Candidate, Keep, Place
+from vlm.errors import ModelError
+from vlm.merge import Portion, Sources, portion_of, portions_of
+from vlm.weights.source import Source
+
+ORIGINS = "merge_origins.json"
+CARD = "README.md"
+
+
+def write_provenance(
+    part: Path, candidate: Candidate, host: Source, sources: Sources, recipe: str
+) -> None:
+    """Write origins and card into `part`; the recipe is there."""
+    origins = json.dumps(_origins(candidate, host, sources), indent=1, ensure_ascii=False)
+    (part / ORIGINS).write_text(origins + "\n", encoding="utf-8")
+    (part / CARD).write_text(_card(candidate, host, recipe), encoding="utf-8")
+
+
+def _origins(candidate: Candidate, host: Source, sources: Sources) -> dict[str, Any]:
+    portions = portions_of(candidate, host)
+    prints = Prints()
+    models, tensors = {}, {}
+    for name in sorted(candidate.models):
+        try:
+            files = prints.model(sources[name].folder)
+        except PrintError as error:
+            raise ModelError(str(error), "fetch the file anew") from error
+        models[name] = {"from": _shown(candidate.models[name]), "files": files}
+    for name, made in host.written().items():
+        portion = portion_of(portions, host.anatomy.roles[made.sources[0]])
+        assert portion is not None  # `check_whole` has looked
+        tensors[name] = _origin(portion)
+    return {"merge": candidate.name, "models": models, "tensors": tensors}
+
+
+def _origin(portion: Portion) -> dict[str, Any]:
+    line, at = portion.made_by, portion.index
+    if isinstance(line, Keep):
+        return {"kept": str(line.origin)}
+
+    def here(settings: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+        return {name: values[at] for name, values in settings.items()}
+
+    said: dict[str, Any] = {"by": line.method, **here(line.settings)}
+    if line.seed is not None:
+        said["seed"] = line.seed
+    if line.base is not None:
+        said["base"] = str(line.base)
+    said["of"] = [{"take": str(one.origin), **here(one.settings)} for one in line.ingredients]
+    return said
+
+
+def _shown(place: Place) -> str:
+    """Where a model comes from; of a folder on somebody's machine only what it is called."""
+    return str(place) if place.scheme != "file" else f"file:{Path(place.address).name}"
+
+
+def _card(candidate: Candidate, host: Source, recipe: str) -> str:
+    """A model card as the hub reads it: a header in YAML, then text."""
+    named = [place.address for place in candidate.models.values() if place.scheme == "hf"]
+    head = ["library_name: transformers", "tags:", "- merge", "- awase"]
+    if named:
+        head += ["base_model:", *(f"- {address}" for address in named)]
+    if host.anatomy.sees and host.anatomy.speaks:
+        head.insert(1, "pipeline_tag: image-text-to-text")
+    rows = [f"| `{name}` | {_shown(place)} |" for name, place in candidate.models.items()]
+    made = [*map(_line, candidate.keeps), *map(_line, candidate.blends)]
+    fence = "````" if "```" in recipe else "```"
+    return "\n".join(
+        [
+            "---", *head, "---", "", f"# {candidate.name}", "",
+            "Blended with awase from these models, by the recipe below. Config, tokenizer and processor are"
+            f" those of `{host.name}`.",
+            "", "| model | from |", "|---|---|", *rows, "", *made, "",
+            f"Where each tensor comes from, and fingerprints of the parents' files: `{ORIGINS}`.",
+            "", fence, recipe.rstrip(), fence, "",
+        ]
+    )  # fmt: skip
+
+
+def _line(line: Keep | Blend) -> str:
+    units = f"{line.units[0]} … {line.units[-1]}" if len(line.units) > 1 else line.units[0]
+    if isinstance(line, Keep):
+        return f"* {units}: `{line.origin}`, untouched"
+    of = ", ".join(f"`{one.origin}`" for one in line.ingredients)
+    return f"* {units}: {of} by `{line.method}`" + (
+        f", base `{line.base}`" * (line.base is not None)
+    )

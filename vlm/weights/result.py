@@ -1,0 +1,127 @@
+"""A model that is not there yet: what its tensors will be, and the numbers of each when asked for.
+
+In: the portions of a candidate, the host, the parents. Out: for each tensor of the checkpoint its dtype
+and shape, known before any number is, and its numbers as they are stored, a piece at a time.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from merge_dsl.space.candidate import Keep
+from vlm.anatomy.body import Role
+from vlm.blend import blended
+from vlm.errors import MergeError, ModelError
+from vlm.merge import Portion, Sources, origins_of, portion_of
+from vlm.methods.pieces import fill
+from vlm.weights.checkpoint import Checkpoint
+from vlm.weights.made import Made, itself
+from vlm.weights.raw import FLOATS, NAMES, STORED, Numbers, Raw, fits, is_sound, of_tensor, rounded
+from vlm.weights.source import Source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PIECE = 1 << 18  # numbers of a kept tensor that are looked at together
+
+
+@dataclass(frozen=True)
+class Result:
+    """The numbers of a model, each tensor computed when it is asked for and then forgotten."""
+
+    portions: Mapping[str, Portion]
+    host: Source
+    sources: Sources
+    made: dict[str, Made] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "made", self.host.written())
+        there = {self.host.anatomy.roles[n] for made in self.made.values() for n in made.sources}
+        lacking = [role for role in self.host.anatomy.shapes if role not in there]
+        if lacking:
+            what = f"{self.host.folder} lacks {lacking[0].unit} {lacking[0].tail}"
+            raise ModelError(what, "fetch the model anew")
+
+    @property
+    def tensors(self) -> dict[str, tuple[tuple[int, ...], str | None]]:
+        """Name -> shape, and the dtype that it keeps where it is not of rounded numbers."""
+        return {name: self._tensor_of(made) for name, made in self.made.items()}
+
+    def _tensor_of(self, made: Made) -> tuple[tuple[int, ...], str | None]:
+        entries = [self.host.checkpoint.entries[name] for name in made.sources]
+        dtype = entries[0].dtype
+        kept = dtype if dtype in STORED and dtype not in FLOATS else None
+        if made.by is itself:
+            return entries[0].shape, kept
+        import torch
+
+        ghosts = (torch.empty(entry.shape, device="meta") for entry in entries)
+        return tuple(made.by(*ghosts).shape), kept
+
+    def numbers(self, name: str, dtype: str) -> Iterator[Numbers]:
+        """One tensor as it is stored in `dtype`. Raises MergeError where a number is none."""
+        made = self.made[name]
+        if made.by is not itself:
+            yield from stored(of_tensor(made.out_of(self._tensor)), dtype, name)
+            return
+        role = self.host.anatomy.roles[made.sources[0]]
+        portion = self._portion(role)
+        if isinstance(portion.made_by, Keep):
+            kept = self.sources[portion.made_by.origin.model].raw(role)
+            yield from stored(kept, dtype, name)
+        else:
+            for piece in blended(portion, role, self.host, self.sources):
+                yield _rounded(piece, dtype, name)
+        for origin in origins_of(portion.made_by):
+            source = self.sources[origin.model]
+            if isinstance(source.checkpoint, Checkpoint) and role in source.names:
+                source.checkpoint.done(source.names[role])
+
+    def _tensor(self, name: str) -> "Tensor":
+        """One whole tensor of the host's, for what is made of several."""
+        import torch
+
+        role = self.host.anatomy.roles[name]
+        portion = self._portion(role)
+        if isinstance(portion.made_by, Keep):
+            return self.sources[portion.made_by.origin.model].tensor(role)
+        shape = self.host.anatomy.shapes[role]
+        whole = torch.empty(shape)
+        fill(whole.view(-1).numpy(), blended(portion, role, self.host, self.sources))
+        return whole
+
+    def _portion(self, role: Role) -> Portion:
+        portion = portion_of(self.portions, role)
+        assert portion is not None  # `check_whole` has looked
+        return portion
+
+
+def stored(raw: Raw, dtype: str, name: str) -> Iterator[Numbers]:
+    """What is not computed, as it is stored in `dtype`: byte for byte where it is so already."""
+    for start in range(0, len(raw.numbers), PIECE):
+        part = slice(start, start + PIECE)
+        if raw.dtype == dtype:
+            yield _sound(raw.numbers[part], dtype, name)
+        elif raw.is_float:
+            yield _rounded(raw.widened(part), dtype, name)
+        else:
+            yield raw.numbers[part].astype(STORED[dtype])
+
+
+def _rounded(values: Numbers, dtype: str, name: str) -> Numbers:
+    if not fits(values, dtype):
+        raise _unsound(name, dtype)
+    return rounded(values, dtype)
+
+
+def _sound(numbers: Numbers, dtype: str, name: str) -> Numbers:
+    if not is_sound(dtype, numbers):
+        raise _unsound(name, dtype)
+    return numbers
+
+
+def _unsound(name: str, dtype: str) -> MergeError:
+    return MergeError(
+        f"{name} would hold infinities or NaN in {NAMES.get(dtype, dtype)}",
+        "check the weights of the recipe, or write it as bf16 or fp32",
+    )
