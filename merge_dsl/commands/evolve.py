@@ -25,6 +25,7 @@ from merge_dsl.search.loop import Budget, Outcome, Proposal, Result, run_search
 from merge_dsl.search.report import to_json
 from merge_dsl.space.baselines import baselines
 from merge_dsl.space.candidate import Candidate, Value
+from merge_dsl.space.edits import laid_out
 from merge_dsl.space.fill import fill
 from merge_dsl.space.freeze import freeze
 from merge_dsl.space.relocate import relocate
@@ -124,7 +125,7 @@ def _evolve(run: Run) -> int:
         if result.winner is None:
             raise Mistake("the search has no winner", "see the journal")
         best = freeze(job.source, space, result.winner.values, run.seed)
-        best = relocate(best, job.recipe.folder, run.folder)
+        best = laid_out(relocate(best, job.recipe.folder, run.folder))
         _write_text(run.folder / BEST, best)
         write_candidate(job, run.filled(result.winner.values), best, run.out)
         if shown:

@@ -9,6 +9,7 @@ from merge_dsl.commands.common import loaded_recipe, target_of
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.meaning.load import load_source
 from merge_dsl.space.candidate import Value
+from merge_dsl.space.edits import laid_out
 from merge_dsl.space.relocate import relocate
 from merge_dsl.space.routes import AnySpace, space_of
 from merge_dsl.space.sequence import frozen, settled
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     text = frozen(source, space, values, seed)
     if out is not None:
         text = relocate(text, source.folder, out.absolute().parent)
+    text = laid_out(text)
     check = load_source(Source(str(out or args.recipe), text))
     if has_errors(check.diagnostics):
         raise AssertionError("the frozen recipe has errors")  # ours, not the user's

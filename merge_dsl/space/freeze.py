@@ -2,14 +2,15 @@
 
 In: the text, its space, one value for each gene. Out: a text that parses, has no genes, and fills to a
 candidate equal to the original one. A hole becomes its value; a `per` hole a list of its values; a hole
-inside `each` moves into the `take`s; a random method gets the seed of its masks; of a choice of methods,
-settings that the drawn one does not read go. Nothing else changes.
+inside `each` moves into the `take`s; a random method gets the seed of its masks; of a choice of methods, all
+that stands there for the others goes: settings that the drawn one does not read, a base that it refuses, and
+`when method is …`. Nothing else changes.
 """
 
 from collections.abc import Sequence
 
 from merge_dsl.meaning.methods import BLEND, METHODS
-from merge_dsl.meaning.recipe import Assignment, BlendLine, EachBlock, Let, Take
+from merge_dsl.meaning.recipe import Assignment, BlendLine, EachBlock, Let, Recipe, Take
 from merge_dsl.meaning.values import Draw, Series, draws
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import Space, gene_of
@@ -19,26 +20,35 @@ from merge_dsl.space.resolve import SHARED, Slot, assignments_of, spoken
 from merge_dsl.text.source import Source, Span
 
 Table = dict[Slot, Value]
+METHOD = "method"  # what `when` asks of a choice of methods
 
 
 def freeze(source: Source, space: Space, values: Sequence[Value], seed: int) -> str:
     """The frozen text. It is to lie where the original lies; `relocate` moves it elsewhere."""
     table: Table = dict(zip(space.slots, values, strict=True))
     edits: list[Edit] = []
-    for let in space.recipe.lets.values():
-        if any(slot.hole == d.span.start for d in draws(let.value) for slot in table):
-            edits += _holes(space, table, let, SHARED)
+    gone: list[Span] = []
     for number, line in enumerate(space.frame.merge.lines):
         if not isinstance(line, BlendLine):
             continue
+        drawn = method_of(space, values, line)
         edits += _method(space, values, seed, number, line)
-        unread = _unread(line, method_of(space, values, line))
+        bases = _bases(source.text, line, drawn)
+        edits += [Edit(whole_lines(source.text, span), "") for span in bases]
         for assignment in _outside_each(line):
-            if assignment.name in unread:
+            if not _is_for(line, drawn, assignment):
                 edits.append(Edit(whole_lines(source.text, assignment.span), ""))
-            else:
-                edits += _holes(space, table, assignment, _owner(line, assignment))
-        edits += _each(source.text, space, table, line, unread)
+                continue
+            edits += _clauses(source.text, line, assignment)
+            edits += _holes(space, table, assignment, _owner(line, assignment))
+        edits += _each(source.text, space, table, line, drawn)
+        gone += [*bases, *(a.span for a in assignments_of(line) if not _is_for(line, drawn, a))]
+    unnamed = _unnamed(space.recipe, gone)
+    edits += [Edit(whole_lines(source.text, span), "") for span in unnamed]
+    for let in space.recipe.lets.values():
+        drawn_here = any(slot.hole == d.span.start for d in draws(let.value) for slot in table)
+        if drawn_here and let.span not in unnamed:
+            edits += _holes(space, table, let, SHARED)
     return apply(source.text, edits)
 
 
@@ -53,9 +63,47 @@ def _method(
     return [Edit(line.method_span, f"{name}(seed = {found})")]
 
 
-def _unread(line: BlendLine, drawn: str) -> set[str]:
-    """The settings that stand there for other methods of the choice than the drawn one."""
-    return {a.name for a in assignments_of(line)} - {*METHODS[drawn].settings, *BLEND}
+def _bases(text: str, line: BlendLine, drawn: str) -> list[Span]:
+    """The `base` lines, where the drawn method of a choice refuses one."""
+    if METHODS[drawn].base != "refused":
+        return []
+    return [Span(text.rindex("base", 0, o.span.start), o.span.end) for o in line.bases]
+
+
+def _unnamed(recipe: Recipe, gone: list[Span]) -> list[Span]:
+    """The models and `let`s that nothing names but what goes: with a lint they would be a finding."""
+    declared = {name: model.span for name, model in recipe.models.items()}
+    declared |= {name: let.span for name, let in recipe.lets.items()}
+    places: dict[str, list[Span]] = {}
+    for ref in recipe.references:
+        places.setdefault(ref.name, []).append(ref.span)
+    found: list[Span] = []
+    for name, spans in reversed(places.items()):  # a `let` before those that it is made from
+        inside = all(any(_holds(span, ref) for span in [*gone, *found]) for ref in spans)
+        if name in declared and inside:
+            found.append(declared[name])
+    return found
+
+
+def _holds(span: Span, inner: Span) -> bool:
+    return span.start <= inner.start and inner.end <= span.end
+
+
+def _is_for(line: BlendLine, drawn: str, assignment: Assignment) -> bool:
+    """Whether a line of settings stands there for the drawn method, and not for others of a choice."""
+    read = assignment.name in METHODS[drawn].settings or assignment.name in BLEND
+    asked = [when for when in assignment.when if when.name == METHOD and len(line.methods) > 1]
+    return read and all(drawn in when.options for when in asked)
+
+
+def _clauses(text: str, line: BlendLine, assignment: Assignment) -> list[Edit]:
+    """`when method is …` goes with the choice. One with a comment inside stays: it is still true."""
+    edits = []
+    for when in assignment.when if len(line.methods) > 1 else ():
+        if when.name == METHOD and not has_comment(text[when.span.start : when.span.end]):
+            start = len(text[: when.span.start].rstrip(" \t"))
+            edits.append(Edit(Span(start, when.span.end), ""))
+    return edits
 
 
 def _holes(space: Space, table: Table, line: Assignment | Let, owner: int) -> list[Edit]:
@@ -94,34 +142,37 @@ def _owner(line: BlendLine, assignment: Assignment) -> int:
 # ---- `each` -----------------------------------------------------------------
 
 
-def _each(text: str, space: Space, table: Table, line: BlendLine, unread: set[str]) -> list[Edit]:
+def _each(text: str, space: Space, table: Table, line: BlendLine, drawn: str) -> list[Edit]:
     """Move every setting of `each` that has a hole, with all lines of its name, into the takes."""
     inside = [setting for each in line.eaches for setting in each.settings]
-    names = {setting.name for setting in inside if draws(setting.value)}
-    moved = [setting for setting in inside if setting.name in names - unread]
-    edits: list[Edit] = []
+    kept = [setting for setting in inside if _is_for(line, drawn, setting)]
+    names = {setting.name for setting in kept if draws(setting.value)}
+    moved = [setting for setting in kept if setting.name in names]
+    stay = [setting for setting in kept if setting.name not in names]
+    edits = [edit for setting in stay for edit in _clauses(text, line, setting)]
     for each in line.eaches:
-        edits += _removals(text, each, names | unread)
+        edits += _removals(text, each, [setting for setting in inside if setting not in stay])
     if not moved:
         return edits
     for number, take in enumerate(line.takes):
-        lines = [_rewritten(text, space, table, setting, number) for setting in moved]
+        lines = [_rewritten(text, space, table, line, setting, number) for setting in moved]
         edits.append(_insertion(text, take, lines))
     return edits
 
 
-def _rewritten(text: str, space: Space, table: Table, setting: Assignment, owner: int) -> str:
+def _rewritten(
+    text: str, space: Space, table: Table, line: BlendLine, setting: Assignment, owner: int
+) -> str:
     """The text of a line of `each` for one ingredient."""
     start = setting.span.start
-    edits = [
-        Edit(Span(hole.span.start - start, hole.span.end - start), value)
-        for hole, value in _texts(space, table, setting, owner)
-    ]
-    return apply(text[start : setting.span.end], edits)
+    edits = [Edit(hole.span, value) for hole, value in _texts(space, table, setting, owner)]
+    edits += _clauses(text, line, setting)
+    moved = [Edit(Span(e.span.start - start, e.span.end - start), e.text) for e in edits]
+    return apply(text[start : setting.span.end], moved)
 
 
-def _removals(text: str, each: EachBlock, names: set[str]) -> list[Edit]:
-    gone = [setting for setting in each.settings if setting.name in names]
+def _removals(text: str, each: EachBlock, leaving: Sequence[Assignment]) -> list[Edit]:
+    gone = [setting for setting in each.settings if setting in leaving]
     if (
         gone
         and len(gone) == len(each.settings)

@@ -31,7 +31,18 @@ PER = st.sampled_from(["", " per 2 layers", " per 3 layers", " per layer", " per
 AT = st.sampled_from(
     ["", " at layers[0..1]", " at layers[1, 3]", " at embed", " at language.layers"]
 )
-WHEN = st.sampled_from(["", "", " when mode is mild", " when mode is wild | mild"])
+WHEN = st.sampled_from(
+    [
+        "", "", " when mode is mild", " when mode is wild | mild", " when method is ties | dare_ties",
+        " when mode is mild when method is linear",
+    ]
+)  # fmt: skip
+METHOD = st.sampled_from(
+    [
+        "ties", "dare_ties", "dare_ties(seed = 7)", "choice ties | dare_ties",
+        "choice linear | dare_ties | task_arithmetic",
+    ]
+)  # fmt: skip
 ONE_LINE = st.booleans()
 NOTE = st.sampled_from(["", "  # said why"])
 
@@ -69,7 +80,7 @@ def recipes(draw: st.DrawFn) -> str:
     blend += takes
     random.Random(draw(st.integers(0, 99))).shuffle(blend)
     body = "".join(f"    {text}\n" for text in ["base base", *blend])
-    method = draw(st.sampled_from(["ties", "dare_ties", "dare_ties(seed = 7)"]))
+    method = draw(METHOD)
     head = HEAD + "let mode = choice mild | wild  # how\n"
     head += f"let share = 0.2..0.8 start 0.5{draw(PER)}\n"
     keep = KEEP.replace("embed, head", "language.head")
@@ -99,6 +110,36 @@ def test_a_frozen_recipe_is_the_same_candidate(
     assert fill(frozen_space, (), seed + 1).digest() == candidate.digest()
     assert frozen.count("#") >= text.count("# how")
     assert freeze(again.source, frozen_space, (), seed) == frozen
+
+
+CHOICE = """  language.layers by choice linear | ties {
+    base base  # the ancestor
+    each {
+      density = 0.1..1.0 when method is ties
+    }
+    weight = 0.0..1.0 when method is linear | ties
+    take eyes.language { density = 0.5 when method is ties }
+    take tongue
+  }
+"""
+
+
+@pytest.mark.parametrize("drawn", ["linear", "ties"])
+def test_what_the_other_methods_need_goes(lint: Lint, drawn: str) -> None:
+    loaded = lint(
+        merge_recipe(CHOICE.replace("linear | ties {", f"{drawn} | dare_ties | linear {{"))
+    )
+    assert loaded.recipe is not None, loaded.diagnostics
+    space = compile_space(loaded.recipe, "student")
+    values = tuple(gene.start for gene in space.genes)
+    assert values[0] == drawn
+    text = freeze(loaded.source, space, values, 0)
+    assert "when" not in text and f"by {drawn} {{" in text and "# the ancestor" in text
+    assert ("base base" in text) == (drawn == "ties") == ("density" in text)
+    assert ("model base" in text) == (drawn == "ties")
+    again = lint(text)
+    assert again.recipe is not None
+    assert fill(compile_space(again.recipe, "student"), (), 1) == fill(space, values, 0)
 
 
 def frozen_start(lint: Lint, text: str) -> str:
