@@ -97,6 +97,7 @@ FIRST: tuple[Rule, ...] = (
     towers.widths,
     towers.against_host,
     towers.activations,
+    blends.options,
     blends.words,
     towers.without_projector,
     rows.few,

@@ -15,7 +15,6 @@ from merge_dsl.meaning.settings import (
     rows_of,
     size_of,
     text_of,
-    whole_of,
 )
 from merge_dsl.meaning.values import (
     Const,
@@ -76,11 +75,6 @@ def bases(checked: Checked) -> Iterator[Diagnostic]:
                 few = len(line.takes) < low
                 help = "add `take NAME` lines" if few else "remove `take` lines"
                 yield finding("K209", line.method_span, message, help)
-        seeds = [item for item in line.arguments if item[0] == "seed"]
-        for _, value, span in seeds:
-            seed = whole_of(value)
-            if seed is None or not 0 <= seed < 2**63:
-                yield finding("K205", span, "a seed is a whole number from 0")
 
 
 def differences(checked: Checked) -> Iterator[Diagnostic]:

@@ -10,6 +10,7 @@ from merge_dsl.meaning.recipe import (
     Assignment,
     BlendLine,
     Definition,
+    MethodRef,
     OriginRef,
     Reference,
 )
@@ -216,7 +217,7 @@ def methods(checked: Checked) -> Iterator[Diagnostic]:
     for _, _, line in blends(checked.recipe):
         for method in line.methods:
             if method.name not in METHODS and method.name not in engines.PLANNED_METHODS:
-                message = f"there is no method `{method.name}`"
+                message = f"there is no method `{method.name or checked.source.slice(method.span)}`"
                 yield _no_such(message, method.name, method.span, METHODS, code="N106")
 
 
@@ -276,16 +277,22 @@ def blend_settings(checked: Checked) -> Iterator[Diagnostic]:
         for assignment in _settings_of(line):
             if assignment.name not in names:
                 yield _unknown_setting(title, assignment.name, assignment.name_span, names)
-        for name, _, span in line.arguments:
-            here = Span(span.start, span.start + len(name)) if name else span
-            if name in names:
-                message = f"`{name}` belongs inside the block, not behind `{title}`"
-                yield finding("N104", here, message, f"write `{name} = …` in the braces")
-            elif name != "seed":
-                yield _unknown_setting(title, name or "", here, ["seed"])
-            elif not any(method.random for method in known):
-                message = f"`{title}` draws nothing at random; it has no seed"
-                yield finding("N104", here, message, "remove the seed")
+        for method in line.methods:
+            yield from _arguments(method, names)
+
+
+def _arguments(method: MethodRef, inside: Collection[str]) -> Iterator[Diagnostic]:
+    """What stands in the brackets of a method: its seed and no more."""
+    for name, _, span in method.arguments:
+        here = Span(span.start, span.start + len(name)) if name else span
+        if name in inside:
+            message = f"`{name}` belongs inside the block, not behind `{method.name}`"
+            yield finding("N104", here, message, f"write `{name} = …` in the braces")
+        elif name != "seed":
+            yield _unknown_setting(method.name, name or "", here, ["seed"])
+        elif not METHODS[method.name].random:
+            message = f"`{method.name}` draws nothing at random; it has no seed"
+            yield finding("N104", here, message, "remove the seed")
 
 
 def _of_blend(line: BlendLine) -> list[str]:

@@ -57,9 +57,11 @@ def seed_of(
     space: Space, values: Sequence[Value], seed: int, number: int, line: BlendLine
 ) -> int | None:
     """The seed that a blend's masks have; None where its method draws none."""
-    if not METHODS[method_of(space, values, line)].random:
+    drawn = method_of(space, values, line)
+    if not METHODS[drawn].random:
         return None
-    return line.seed if line.seed is not None else mask_seed(space, values, seed, number)
+    own = next(method.seed for method in line.methods if method.name == drawn)
+    return own if own is not None else mask_seed(space, values, seed, number)
 
 
 def _look(space: Space, values: Sequence[Value]) -> Look:

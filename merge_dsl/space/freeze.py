@@ -57,10 +57,10 @@ def _method(
 ) -> list[Edit]:
     """The drawn method, and the seed of its masks where the recipe gives none."""
     name = method_of(space, values, line)
-    if not METHODS[name].random or line.seed is not None:
-        return [Edit(line.method_span, name)] if len(line.methods) > 1 else []
     found = seed_of(space, values, seed, number, line)
-    return [Edit(line.method_span, f"{name}(seed = {found})")]
+    if len(line.methods) == 1 and (found is None or line.methods[0].seed is not None):
+        return []
+    return [Edit(line.method_span, name if found is None else f"{name}(seed = {found})")]
 
 
 def _bases(text: str, line: BlendLine, drawn: str) -> list[Span]:

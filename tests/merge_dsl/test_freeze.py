@@ -40,7 +40,7 @@ WHEN = st.sampled_from(
 METHOD = st.sampled_from(
     [
         "ties", "dare_ties", "dare_ties(seed = 7)", "choice ties | dare_ties",
-        "choice linear | dare_ties | task_arithmetic",
+        "choice linear | dare_ties(seed = 3) | task_arithmetic",
     ]
 )  # fmt: skip
 ONE_LINE = st.booleans()
@@ -126,13 +126,10 @@ CHOICE = """  language.layers by choice linear | ties {
 
 @pytest.mark.parametrize("drawn", ["linear", "ties"])
 def test_what_the_other_methods_need_goes(lint: Lint, drawn: str) -> None:
-    loaded = lint(
-        merge_recipe(CHOICE.replace("linear | ties {", f"{drawn} | dare_ties | linear {{"))
-    )
+    loaded = lint(merge_recipe(CHOICE))
     assert loaded.recipe is not None, loaded.diagnostics
     space = compile_space(loaded.recipe, "student")
-    values = tuple(gene.start for gene in space.genes)
-    assert values[0] == drawn
+    values = [drawn, *(gene.start for gene in space.genes[1:])]
     text = freeze(loaded.source, space, values, 0)
     assert "when" not in text and f"by {drawn} {{" in text and "# the ancestor" in text
     assert ("base base" in text) == (drawn == "ties") == ("density" in text)
@@ -140,6 +137,19 @@ def test_what_the_other_methods_need_goes(lint: Lint, drawn: str) -> None:
     again = lint(text)
     assert again.recipe is not None
     assert fill(compile_space(again.recipe, "student"), (), 1) == fill(space, values, 0)
+
+
+@pytest.mark.parametrize("drawn", ["dare_ties", "dare_linear", "linear"])
+def test_each_method_of_a_choice_has_its_seed(lint: Lint, drawn: str) -> None:
+    methods = "choice dare_ties(seed = 3) | dare_linear | linear"
+    loaded = lint(merge_recipe(CHOICE.replace("choice linear | ties", methods)))
+    assert loaded.recipe is not None, loaded.diagnostics
+    space = compile_space(loaded.recipe, "student")
+    values = [drawn, *(gene.start for gene in space.genes[1:])]
+    seed = fill(space, values, 9).blends[0].seed
+    assert (seed == 3) == (drawn == "dare_ties") and (seed is None) == (drawn == "linear")
+    text = freeze(loaded.source, space, values, 9)
+    assert f"by {drawn}{'' if seed is None else f'(seed = {seed})'} {{" in text
 
 
 def frozen_start(lint: Lint, text: str) -> str:
