@@ -98,6 +98,7 @@ class Let(NamedTuple):
     other_clauses: tuple[Span, ...]  # `at` and `when`, which a let cannot have
     span: Span
     name_span: Span
+    imported: bool = False  # then its spans are of no text: see `merge_dsl/meaning/brought.py`
 
 
 class Assignment(NamedTuple):

@@ -124,6 +124,8 @@ def blend_values(checked: Checked) -> Iterator[Diagnostic]:
             yield from _kind(checked, assignment, known[0])
             yield from _domain(checked, assignment, known[0])
     for let in checked.recipe.lets.values():
+        if let.imported:
+            continue  # judged where it is written
         yield from _clauses(let.per, let.value)
         yield from _strange(let.value)
         for span in let.other_clauses:

@@ -10,6 +10,7 @@ from merge_dsl.meaning.recipe import (
     Assignment,
     BlendLine,
     Definition,
+    Let,
     MethodRef,
     OriginRef,
     Reference,
@@ -138,7 +139,9 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
     for let in lets.values():
         # `let mode = plain` is an option where a `when` asks for it, as a frozen choice is.
         option = isinstance(let.value, Word) and let.name in asked
-        for word in () if option else _words(let.value):
+        if let.imported and not option:
+            yield from _brought_word(checked, let)
+        for word in () if option or let.imported else _words(let.value):
             yield _no_such(f"there is no `let` `{word.text}`", word.text, word.span, list(lets))
     for line, assignment in assignments(checked.recipe):
         for word in _words(assignment.value) if not _takes_words(line, assignment) else ():
@@ -153,6 +156,15 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
                     if asked_for not in options:
                         message = f"`{when.name}` is never `{asked_for}`"
                         yield _no_such(message, asked_for, when.span, options)
+
+
+def _brought_word(checked: Checked, let: Let) -> Iterator[Diagnostic]:
+    """A word of another file, where a number is needed: nothing there may have asked for it."""
+    for word in _words(let.value):
+        for ref in checked.recipe.references:
+            if ref.name == let.name:
+                message = f"`{let.name}` is the word `{word.text}`, and no number"
+                yield finding("N101", ref.span, message, "name another `let`")
 
 
 def _words(value: Expr) -> Iterator[Word]:

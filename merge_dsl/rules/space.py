@@ -83,8 +83,12 @@ def lists(checked: Checked) -> Iterator[Diagnostic]:
             groups = len(grouping.groups)
             if groups and len(line.value.items) != groups:
                 values = counted(len(line.value.items), "value")
-                message = f"this list has {values} for {counted(groups, 'group')}"
-                yield finding("K208", line.value.span, message)
+                away = isinstance(line, Let) and line.imported
+                what, span = ("this list", line.value.span)
+                if away:
+                    what, span = f"the list of `{line.name}`", line.name_span
+                message = f"{what} has {values} for {counted(groups, 'group')}"
+                yield finding("K208", span, message)
 
 
 def searches(checked: Checked) -> Iterator[Diagnostic]:

@@ -16,6 +16,7 @@ from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import Space, gene_of
 from merge_dsl.space.edits import Edit, apply, begins_line, has_comment, indent_of, whole_lines
 from merge_dsl.space.fill import method_of, seed_of
+from merge_dsl.space.freeze_lets import local_lets, renamed
 from merge_dsl.space.resolve import SHARED, Slot, assignments_of, spoken
 from merge_dsl.text.source import Source, Span
 
@@ -47,9 +48,17 @@ def freeze(source: Source, space: Space, values: Sequence[Value], seed: int) -> 
     edits += [Edit(whole_lines(source.text, span), "") for span in unnamed]
     for let in space.recipe.lets.values():
         drawn_here = any(slot.hole == d.span.start for d in draws(let.value) for slot in table)
-        if drawn_here and let.span not in unnamed:
+        if drawn_here and not let.imported and let.span not in unnamed:
             edits += _holes(space, table, let, SHARED)
-    return apply(source.text, edits)
+    gone += unnamed
+    lines, names = local_lets(
+        source,
+        space.recipe,
+        {r.name for r in space.recipe.references if not any(_holds(s, r.span) for s in gone)},
+        {slot.hole for slot in table},
+        lambda let: _texts(space, table, let, SHARED),
+    )
+    return renamed(apply(source.text, [*edits, *lines]), names)
 
 
 def _method(
@@ -72,8 +81,8 @@ def _bases(text: str, line: BlendLine, drawn: str) -> list[Span]:
 
 def _unnamed(recipe: Recipe, gone: list[Span]) -> list[Span]:
     """The models and `let`s that nothing names but what goes: with a lint they would be a finding."""
-    declared = {name: model.span for name, model in recipe.models.items()}
-    declared |= {name: let.span for name, let in recipe.lets.items()}
+    declared = {name: m.span for name, m in recipe.models.items() if not m.imported}
+    declared |= {name: let.span for name, let in recipe.lets.items() if not let.imported}
     places: dict[str, list[Span]] = {}
     for ref in recipe.references:
         places.setdefault(ref.name, []).append(ref.span)

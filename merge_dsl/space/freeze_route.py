@@ -12,6 +12,7 @@ from merge_dsl.meaning.values import Draw, Series, draws
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import gene_of
 from merge_dsl.space.edits import Edit, apply
+from merge_dsl.space.freeze_lets import local_lets, renamed
 from merge_dsl.space.resolve import SHARED, Slot, spoken
 from merge_dsl.space.road import every_hop, groups_of_places
 from merge_dsl.space.routes import RouteSpace, maybe_slot
@@ -27,14 +28,22 @@ def freeze_route(source: Source, space: RouteSpace, values: Sequence[Value]) -> 
     table: Table = dict(zip(space.slots, values, strict=True))
     edits: list[Edit] = []
     for let in space.recipe.lets.values():
-        if any(Slot(hole.span.start, SHARED, 0) in table for hole in draws(let.value)):
+        drawn = any(Slot(hole.span.start, SHARED, 0) in table for hole in draws(let.value))
+        if drawn and not let.imported:
             edits += [_one(hole, table) for hole in draws(let.value)]
     for hop in every_hop(() if space.route.pool else space.route.hops):
         edits += _hop(source.text, hop, table)
     if space.route.pool:
         for line in space.route.settings:
             edits += _line(space, line, table)
-    return apply(source.text, edits)
+    lines, names = local_lets(
+        source,
+        space.recipe,
+        {ref.name for ref in space.recipe.references},
+        {slot.hole for slot in table},
+        lambda let: [(hole, _one(hole, table).text) for hole in draws(let.value)],
+    )
+    return renamed(apply(source.text, [*edits, *lines]), names)
 
 
 def _hop(text: str, hop: Hop, table: Table) -> Iterator[Edit]:
