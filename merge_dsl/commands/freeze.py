@@ -13,7 +13,7 @@ from merge_dsl.space.edits import laid_out
 from merge_dsl.space.relocate import relocate
 from merge_dsl.space.routes import AnySpace, space_of
 from merge_dsl.space.sequence import frozen, settled
-from merge_dsl.space.space import start, values_by_name
+from merge_dsl.space.space import Outside, start, values_by_name
 from merge_dsl.text.diagnostics import has_errors
 from merge_dsl.text.source import Source
 
@@ -64,5 +64,9 @@ def _values(space: AnySpace, path: Path) -> tuple[Value, ...]:
         raise Mistake(f"{path} is neither a table of genes nor a list of values", code=CANNOT)
     try:
         return values_by_name(space, table)
+    except Outside as error:
+        help = "mend the value there, or widen the range in the recipe"
+        raise Mistake(f"{path}: {error}", help) from error
     except ValueError as error:
-        raise Mistake(f"{path}: {error}", code=CANNOT) from error
+        help = "awase plan lists the genes of a recipe, and what each takes"
+        raise Mistake(f"{path}: {error}", help, CANNOT) from error
