@@ -36,14 +36,15 @@ def freeze(source: Source, space: Space, values: Sequence[Value], seed: int) -> 
         edits += _method(space, values, seed, number, line)
         bases = _bases(source.text, line, drawn)
         edits += [Edit(whole_lines(source.text, span), "") for span in bases]
+        leaving = _leaving(space, line, drawn)
         for assignment in _outside_each(line):
-            if not _is_for(line, drawn, assignment):
+            if assignment in leaving:
                 edits.append(Edit(whole_lines(source.text, assignment.span), ""))
                 continue
             edits += _clauses(source.text, line, assignment)
             edits += _holes(space, table, assignment, _owner(line, assignment))
-        edits += _each(source.text, space, table, line, drawn)
-        gone += [*bases, *(a.span for a in assignments_of(line) if not _is_for(line, drawn, a))]
+        edits += _each(source.text, space, table, line, leaving)
+        gone += [*bases, *(assignment.span for assignment in leaving)]
     unnamed = _unnamed(space.recipe, gone)
     edits += [Edit(whole_lines(source.text, span), "") for span in unnamed]
     for let in space.recipe.lets.values():
@@ -98,11 +99,42 @@ def _holds(span: Span, inner: Span) -> bool:
     return span.start <= inner.start and inner.end <= span.end
 
 
+def _leaving(space: Space, line: BlendLine, drawn: str) -> list[Assignment]:
+    """The settings that stand there for others of a choice, and those that are covered without it."""
+    others = [a for a in assignments_of(line) if not _is_for(line, drawn, a)]
+    if len(line.methods) == 1:
+        return others
+    each = tuple(setting for block in line.eaches for setting in block.settings)
+    for block in (line.shared, each, *(take.settings for take in line.takes)):
+        kept = [setting for setting in block if setting not in others]
+        for number, early in enumerate(kept):
+            if _is_covered(space, line, early, kept[number + 1 :]):
+                others.append(early)
+    return others
+
+
 def _is_for(line: BlendLine, drawn: str, assignment: Assignment) -> bool:
-    """Whether a line of settings stands there for the drawn method, and not for others of a choice."""
     read = assignment.name in METHODS[drawn].settings or assignment.name in BLEND
     asked = [when for when in assignment.when if when.name == METHOD and len(line.methods) > 1]
     return read and all(drawn in when.options for when in asked)
+
+
+def _is_covered(
+    space: Space, line: BlendLine, early: Assignment, later: Sequence[Assignment]
+) -> bool:
+    """Whether a line of the frozen block is covered whole by a later one there: lint calls it X310."""
+
+    def units(assignment: Assignment) -> set[str]:
+        grouping = space.frame.groupings.get(assignment.span.start)
+        return set(grouping.group) if grouping is not None else set()
+
+    mine = units(early)
+    for late in later:
+        asks = any(when.name != METHOD or len(line.methods) == 1 for when in late.when)
+        whole = late.at is None or (mine and mine <= units(late))
+        if late.name == early.name and not asks and whole:
+            return True
+    return False
 
 
 def _clauses(text: str, line: BlendLine, assignment: Assignment) -> list[Edit]:
@@ -151,10 +183,12 @@ def _owner(line: BlendLine, assignment: Assignment) -> int:
 # ---- `each` -----------------------------------------------------------------
 
 
-def _each(text: str, space: Space, table: Table, line: BlendLine, drawn: str) -> list[Edit]:
+def _each(
+    text: str, space: Space, table: Table, line: BlendLine, leaving: Sequence[Assignment]
+) -> list[Edit]:
     """Move every setting of `each` that has a hole, with all lines of its name, into the takes."""
     inside = [setting for each in line.eaches for setting in each.settings]
-    kept = [setting for setting in inside if _is_for(line, drawn, setting)]
+    kept = [setting for setting in inside if setting not in leaving]
     names = {setting.name for setting in kept if draws(setting.value)}
     moved = [setting for setting in kept if setting.name in names]
     stay = [setting for setting in kept if setting.name not in names]
@@ -164,8 +198,13 @@ def _each(text: str, space: Space, table: Table, line: BlendLine, drawn: str) ->
     if not moved:
         return edits
     for number, take in enumerate(line.takes):
-        lines = [_rewritten(text, space, table, line, setting, number) for setting in moved]
-        edits.append(_insertion(text, take, lines))
+        own = [setting for setting in take.settings if setting not in leaving]
+        lines = [
+            _rewritten(text, space, table, line, setting, number)
+            for setting in moved
+            if not _is_covered(space, line, setting, own)
+        ]
+        edits += [_insertion(text, take, lines)] if lines else []
     return edits
 
 

@@ -106,6 +106,8 @@ def test_a_frozen_recipe_is_the_same_candidate(
     assert again.recipe is not None, (frozen, again.diagnostics)
     frozen_space = compile_space(again.recipe, "student")
     assert frozen_space.genes == (), frozen
+    known = {d.code for d in loaded.diagnostics}
+    assert {d.code for d in again.diagnostics} <= known | {"X305"}, (frozen, again.diagnostics)
     assert fill(frozen_space, (), seed + 1) == candidate, frozen
     assert fill(frozen_space, (), seed + 1).digest() == candidate.digest()
     assert frozen.count("#") >= text.count("# how")
@@ -150,6 +152,33 @@ def test_each_method_of_a_choice_has_its_seed(lint: Lint, drawn: str) -> None:
     assert (seed == 3) == (drawn == "dare_ties") and (seed is None) == (drawn == "linear")
     text = freeze(loaded.source, space, values, 9)
     assert f"by {drawn}{'' if seed is None else f'(seed = {seed})'} {{" in text
+
+
+COVERED = """  language.layers by choice ties | dare_ties {
+    base base
+    scale = 0.5..1.0
+    scale = 0.9 when method is ties
+    each {
+      weight = 0.0..1.0 per layer
+      density = 0.1..1.0
+      density = 0.5 at layers[0..3] when method is ties | dare_ties
+    }
+    take eyes.language { weight = 0.5 }
+    take tongue { weight = 0.5 at layers[0] }
+  }
+"""
+
+
+@pytest.mark.parametrize("drawn", ["ties", "dare_ties"])
+def test_what_freezing_covers_goes_too(lint: Lint, drawn: str) -> None:
+    loaded = lint(merge_recipe(COVERED))
+    assert loaded.recipe is not None, loaded.diagnostics
+    space = compile_space(loaded.recipe, "student")
+    values = [drawn, *(gene.start for gene in space.genes[1:])]
+    again = lint(freeze(loaded.source, space, values, 0))
+    assert [d.code for d in again.diagnostics] == ["X305"] and again.recipe is not None
+    assert fill(compile_space(again.recipe, "student"), (), 1) == fill(space, values, 0)
+    assert ("scale = 0.9\n" in again.source.text) == (drawn == "ties")
 
 
 def frozen_start(lint: Lint, text: str) -> str:

@@ -87,7 +87,10 @@ CASES = {
     "X302": swap("0.0..1.0", "⟦0.0..1.0 start 2.0⟧"),
     "X303": swap("0.0..1.0", "⟦0..1⟧"),
     "X304": swap("0.0..1.0", "log ⟦0.0..1.0⟧"),
-    "X305": swap("0.0..1.0", "0.5").replace("search student", "search ⟦student⟧"),
+    "X305": swap("0.0..1.0", "0.5").replace("search student", "search ⟦student⟧")
+    + "merge other {\n  keep language from eyes\n"
+    + "  vision, projector by linear { take eyes { weight = 0.0..1.0 } }\n}\n",
+    "X305 filled": swap("0.0..1.0", "0.5").replace("search student", "search ⟦student⟧"),
     "X306": swap("1000 trials", "2 trials").replace("search student", "search ⟦student⟧"),
     "X311": swap("0.0..1.0", "⟦0.0..1.0 step 3⟧"),
     "M401 hidden": with_line("wide"),
@@ -185,3 +188,10 @@ def test_the_norm_goes_with_the_head_unless_named(lint: Lint) -> None:
     keep = KEEP + "  keep language.norm from eyes\n"
     assert lint(merge_recipe(TASK, keep=keep)).diagnostics == ()
     assert TAIL  # the search of every recipe here
+
+
+@pytest.mark.parametrize(("case", "severity"), [("X305", "warning"), ("X305 filled", "note")])
+def test_a_search_that_is_over_is_no_finding(lint: Lint, case: str, severity: str) -> None:
+    text = CASES[case].replace("⟦", "").replace("⟧", "")
+    (found,) = [d for d in lint(text).diagnostics if d.code == "X305"]
+    assert found.severity == severity

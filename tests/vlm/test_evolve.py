@@ -145,8 +145,8 @@ def test_a_choice_of_methods_is_searched_and_frozen(
         capsys.readouterr()
         freeze = ["freeze", "../tiny.merge", "--values", "values.json", "-o", "../frozen.merge"]
         assert main(freeze) == 0
-        main(["lint", "../frozen.merge", "--ignore", "D705,D706,X305", "--format", "concise"])
-        assert capsys.readouterr().out == "", (place / "frozen.merge").read_text()
+        lint = main(["lint", "../frozen.merge", "--ignore", "D705,D706"])  # of the rows here
+        assert lint == 0, capsys.readouterr().out + (place / "frozen.merge").read_text()
         again = load_recipe(place / "frozen.merge").recipe
         assert again is not None
         text = (place / "frozen.merge").read_text(encoding="utf-8")
