@@ -355,10 +355,15 @@ def imports(checked: Checked) -> Iterator[Diagnostic]:
             yield finding(code, item.address_span, message)
 
 
-def written_twice(checked: Checked) -> Iterator[Diagnostic]:
-    """N112: a target has one checkpoint; a second `write` of it would be passed over in silence."""
+def writes(checked: Checked) -> Iterator[Diagnostic]:
+    """N108, N112: a checkpoint has a folder, and a target one checkpoint; a second `write` of it would
+    be passed over in silence."""
     seen: set[str] = set()
     for write in checked.recipe.writes:
+        if not write.path.strip():
+            message = f"nothing says where `{write.target}` is written"
+            help = f'name a folder, such as "out/{write.target}"'
+            yield finding("N108", write.span, message, help)
         if write.target in seen:
             message = f"`{write.target}` is written above already"
             help = "keep one `write`; `awase merge best.merge --out …` builds another copy"

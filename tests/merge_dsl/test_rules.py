@@ -45,6 +45,11 @@ CASES = {
     "N104 data": swap("{ rows = 0..9 }", "{ rows = 0..9; ⟦spilt⟧ = dev }"),
     "N104 model": swap('"file:tongue"', '"file:tongue" { ⟦revison⟧ = "x" }'),
     "N104 write": BLENDED + 'write student to "out" { ⟦dytpe⟧ = bf16 }\n',
+    "N108 write": BLENDED + '⟦write student to ""⟧\n',
+    "K204 objective": swap("maximize rouge_l on dev", "⟦maximize 0 * rouge_l on dev⟧"),
+    "K204 term": swap(
+        "maximize rouge_l on dev", "maximize rouge_l on dev + ⟦0.0 * exact_match on dev⟧"
+    ),
     "N104 option": swap("task_arithmetic {", "choice dare_ties | dare_linear(⟦sed⟧ = 1) {"),
     "N104 seed of an option": swap("task_arithmetic {", "choice dare_ties | ties(⟦seed⟧ = 1) {"),
     "K205 seed of an option": swap("task_arithmetic {", "choice ties | dare_ties(⟦seed = 0.5⟧) {"),
