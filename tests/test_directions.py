@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "open_clip", "datasets", "vlm"}
 PLAIN = {  # what `vlm` may know of the front half: data, no text
     "merge_dsl.space.candidate",
+    "merge_dsl.meaning.engines",
     "merge_dsl.meaning.methods",
     "merge_dsl.meaning.metrics",
     "merge_dsl.search.report",

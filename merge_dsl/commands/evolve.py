@@ -26,6 +26,7 @@ from merge_dsl.search.loop import Budget, Outcome, Proposal, Result, run_search
 from merge_dsl.search.report import to_json
 from merge_dsl.space.baselines import baselines, baselines_of_route
 from merge_dsl.space.candidate import Candidate, Value, Walk
+from merge_dsl.space.edits import laid_out
 from merge_dsl.space.fill import fill
 from merge_dsl.space.freeze import freeze
 from merge_dsl.space.genes import even_size
@@ -131,7 +132,7 @@ def _evolve(run: Run) -> int:
         if result.winner is None:
             raise Mistake("the search has no winner", "see the journal")
         best = freeze(job.source, space, result.winner.values, run.seed)
-        best = relocate(best, job.recipe.folder, run.folder)
+        best = laid_out(relocate(best, job.recipe.folder, run.folder))
         _write_text(run.folder / BEST, best)
         winner = run.filled(result.winner.values)
         refused = _write(run, evaluator, winner, best)

@@ -9,10 +9,11 @@ from merge_dsl.commands.common import loaded_recipe, target_of
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.meaning.load import load_source
 from merge_dsl.space.candidate import Value
+from merge_dsl.space.edits import laid_out
 from merge_dsl.space.relocate import relocate
 from merge_dsl.space.routes import AnySpace, space_of
 from merge_dsl.space.sequence import frozen, settled
-from merge_dsl.space.space import start, values_by_name
+from merge_dsl.space.space import Outside, start, values_by_name
 from merge_dsl.text.diagnostics import has_errors
 from merge_dsl.text.source import Source
 
@@ -32,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     text = frozen(source, space, values, seed)
     if out is not None:
         text = relocate(text, source.folder, out.absolute().parent)
+    text = laid_out(text)
     check = load_source(Source(str(out or args.recipe), text))
     if has_errors(check.diagnostics):
         raise AssertionError("the frozen recipe has errors")  # ours, not the user's
@@ -62,5 +64,9 @@ def _values(space: AnySpace, path: Path) -> tuple[Value, ...]:
         raise Mistake(f"{path} is neither a table of genes nor a list of values", code=CANNOT)
     try:
         return values_by_name(space, table)
+    except Outside as error:
+        help = "mend the value there, or widen the range in the recipe"
+        raise Mistake(f"{path}: {error}", help) from error
     except ValueError as error:
-        raise Mistake(f"{path}: {error}", code=CANNOT) from error
+        help = "awase plan lists the genes of a recipe, and what each takes"
+        raise Mistake(f"{path}: {error}", help, CANNOT) from error

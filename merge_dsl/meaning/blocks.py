@@ -153,14 +153,10 @@ def _blend(line: tree.Blend, scope: Scope) -> r.BlendLine:
             takes.append(r.Take(origin, settings, inner.settings is not None, inner.span))
         else:
             shared += _assignments((inner,), scope)
-    methods, arguments = _methods(line.method)
-    seed = next((whole_of(value) for name, value, _ in arguments if name == "seed"), None)
     return r.BlendLine(
         parts=tuple(map(part_of, line.parts)),
-        methods=methods,
+        methods=tuple(map(_method, _options(line.method))),
         method_span=line.method.span,
-        seed=seed,
-        arguments=arguments,
         bases=tuple(bases),
         shared=tuple(shared),
         eaches=tuple(eaches),
@@ -180,14 +176,16 @@ def arguments_of(call: tree.Call) -> Arguments:
     )
 
 
-def _methods(node: tree.Call | tree.Choice) -> tuple[tuple[r.MethodRef, ...], Arguments]:
-    if isinstance(node, tree.Call):
-        return (r.MethodRef(node.path.dotted, node.path.span),), arguments_of(node)
-    names = []
-    for option in node.options:
-        text = option.path.dotted if isinstance(option, tree.Call) else ""
-        names.append(r.MethodRef(text, option.span))
-    return tuple(names), ()
+def _options(node: tree.Call | tree.Choice) -> tuple[tree.Value, ...]:
+    return node.options if isinstance(node, tree.Choice) else (node,)
+
+
+def _method(option: tree.Value) -> r.MethodRef:
+    if not isinstance(option, tree.Call):
+        return r.MethodRef("", option.span)
+    arguments = arguments_of(option)
+    seed = next((whole_of(value) for name, value, _ in arguments if name == "seed"), None)
+    return r.MethodRef(option.path.dotted, option.path.span, arguments, seed)
 
 
 def _assignments(settings: Iterable[tree.Setting], scope: Scope) -> tuple[r.Assignment, ...]:

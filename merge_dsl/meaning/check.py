@@ -9,6 +9,7 @@ from pathlib import Path
 
 from merge_dsl.meaning import recipe as r
 from merge_dsl.meaning.blocks import Scope, merge_of, route_of
+from merge_dsl.meaning.brought import lets_from
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts, FactsError, facts_of
 from merge_dsl.meaning.places import locate
@@ -42,7 +43,13 @@ def check(
     """Bind a tree. `imported` maps the address of each `use` to its recipe, or to its problem."""
     draft = Draft(r.Recipe(parsed.name.text, folder, {}, {}, {}, {}, {}, {}, {}), depth)
     # Names are gathered first, so that a use before its definition can be told from a typo.
-    draft.scope.lets |= {item.name.text for item in parsed.items if isinstance(item, tree.Let)}
+    for item in parsed.items:
+        if isinstance(item, tree.Let):
+            draft.scope.lets.add(item.name.text)
+        elif isinstance(item, tree.Use):
+            found = imported.get(item.address.value)
+            lets = found.lets if isinstance(found, r.Recipe) else ()
+            draft.scope.lets |= {f"{_name_of(item).text}.{let}" for let in lets}
     searches, reports, writes, imports = [], [], [], []
     for item in parsed.items:
         if isinstance(item, tree.Use):
@@ -139,7 +146,7 @@ def _declaration(draft: Draft, item: tree.Declaration) -> None:
 
 
 def _use(draft: Draft, item: tree.Use, imported: Mapping[str, r.Recipe | r.Import]) -> r.Import:
-    name = item.name or tree.Name(Path(item.address.value).stem, item.address.span)
+    name = _name_of(item)
     draft.define("import", name, item.span.end)
     draft.scope.imports.add(name.text)
     found = imported.get(item.address.value)
@@ -166,4 +173,12 @@ def _use(draft: Draft, item: tree.Use, imported: Mapping[str, r.Recipe | r.Impor
             name=inner, span=item.span, name_span=item.span, imported=True
         )
         draft.definitions.append(r.Definition("data", inner, item.span, item.span.end))
+    below = min((let.span.start for let in draft.recipe.lets.values() if let.imported), default=0)
+    for let in lets_from(found, name.text, item.span, below):
+        draft.recipe.lets[let.name] = let
+        draft.definitions.append(r.Definition("let", let.name, item.span, item.span.end))
     return whole
+
+
+def _name_of(item: tree.Use) -> tree.Name:
+    return item.name or tree.Name(Path(item.address.value).stem, item.address.span)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from merge_dsl.meaning.check import check
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.recipe import Import, Recipe
-from merge_dsl.rules.all import run_rules
+from merge_dsl.rules.all import run_rules, wrong_let
 from merge_dsl.rules.checked import Checked
 from merge_dsl.text.allowances import allowances_of
 from merge_dsl.text.codes import NEED_ROWS
@@ -134,7 +134,7 @@ def _import(
     if path not in known:
         known[path] = _imported(path, address, above, depth, known, problem)
     found = known[path]
-    if isinstance(found, Recipe) and len(found.models) + len(found.data) > MANY:
+    if isinstance(found, Recipe) and len(found.models) + len(found.data) + len(found.lets) > MANY:
         return problem("N109", f"`{path.name}` brings more than {MANY} names")
     return found
 
@@ -158,4 +158,8 @@ def _imported(
     for nested in recipe.imports:
         if nested.problem is not None:
             return problem(*nested.problem)
+    wrong = wrong_let(Checked(inner, recipe, depth))
+    if wrong is not None:
+        line, _ = inner.line_column(wrong.span.start)
+        return problem("N109", f"{address} has a mistake on line {line}: {wrong.message}")
     return recipe

@@ -98,6 +98,7 @@ class Let(NamedTuple):
     other_clauses: tuple[Span, ...]  # `at` and `when`, which a let cannot have
     span: Span
     name_span: Span
+    imported: bool = False  # then its spans are of no text: see `merge_dsl/meaning/brought.py`
 
 
 class Assignment(NamedTuple):
@@ -128,8 +129,12 @@ class KeepLine(NamedTuple):
 
 
 class MethodRef(NamedTuple):
+    """A method, or one of a choice; `span` is that of its name."""
+
     name: str
     span: Span
+    arguments: tuple[tuple[str | None, Value, Span], ...] = ()
+    seed: int | None = None
 
 
 class Take(NamedTuple):
@@ -148,8 +153,6 @@ class BlendLine(NamedTuple):
     parts: tuple[PartRef, ...]
     methods: tuple[MethodRef, ...]  # several where the method is a choice
     method_span: Span  # of the call, or of the choice
-    seed: int | None
-    arguments: tuple[tuple[str | None, Value, Span], ...]
     bases: tuple[OriginRef, ...]
     shared: tuple[Assignment, ...]
     eaches: tuple[EachBlock, ...]

@@ -27,12 +27,12 @@ def rows_of(data: Data) -> list[Row]:
     if data.path is None:
         raise RowsError("they are not on this machine")
     files = _files(data.path)
-    rows = [row for file in files for row in _read(file)]
+    rows = [row for file in files for row in read_rows(file)]
     if data.split is not None and any("split" in row for row in rows):
         rows = [row for row in rows if row.get("split") == data.split]
     elif data.split is not None and len(files) > 1:
         named = [file for file in files if file.stem.split("-")[0] == data.split]
-        rows = [row for file in named for row in _read(file)] if named else rows
+        rows = [row for file in named for row in read_rows(file)] if named else rows
     if data.rows is not None:
         rows = [row for low, high in data.rows for row in rows[low : high + 1]]
     return rows
@@ -84,10 +84,11 @@ def _files(path: Path) -> list[Path]:
         raise RowsError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _read(path: Path) -> list[Row]:
+def read_rows(path: Path, columns: list[str] | None = None) -> list[Row]:
+    """All rows of one file, of a parquet file these columns. Raises RowsError."""
     try:
         if path.suffix == ".parquet":
-            return _parquet(path)
+            return _parquet(path, columns)
         with path.open(encoding="utf-8", newline="") as stream:
             return list(_csv(stream) if path.suffix == ".csv" else _lines(stream, path))
     except OSError as error:
@@ -115,13 +116,13 @@ def _csv(stream: Any) -> Iterator[Row]:
         raise ValueError from error
 
 
-def _parquet(path: Path) -> list[Row]:
+def _parquet(path: Path, columns: list[str] | None) -> list[Row]:
     try:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise RowsError("pyarrow is not installed, so parquet cannot be read") from error
     try:
-        rows: list[Row] = parquet.read_table(str(path)).to_pylist()
+        rows: list[Row] = parquet.read_table(str(path), columns=columns).to_pylist()
     except Exception as error:  # pyarrow's errors share no base but this
         raise RowsError(f"{path.name} is damaged") from error
     return rows

@@ -46,7 +46,7 @@ FIRST: tuple[Rule, ...] = (
     names.blend_settings,
     names.files,
     names.imports,
-    names.written_twice,
+    names.writes,
     kinds.bases,
     kinds.blend_values,
     kinds.settings,
@@ -71,6 +71,7 @@ FIRST: tuple[Rule, ...] = (
     della.densities,
     requires.requires,
     sequence.directions,
+    sequence.weights,
     sequence.picks,
     sequence.engines,
     waste.ignored,
@@ -97,8 +98,10 @@ FIRST: tuple[Rule, ...] = (
     towers.widths,
     towers.against_host,
     towers.activations,
+    blends.options,
     blends.words,
     towers.without_projector,
+    rows.there,
     rows.few,
     rows.shared,
     rows.languages,
@@ -123,6 +126,20 @@ STAGES: tuple[tuple[Rule, ...], ...] = (
         cost.hours,
     ),
 )
+
+
+# What must hold of the `let`s of a recipe before another one can use them.
+OF_LETS: tuple[Rule, ...] = (names.unknown_names, kinds.blend_values, space.ranges)
+
+
+def wrong_let(checked: Checked) -> Diagnostic | None:
+    """The first error inside a `let` of a recipe that is imported."""
+    spans = [let.span for let in checked.recipe.lets.values() if not let.imported]
+    for found in (found for rule in OF_LETS for found in rule(checked)) if spans else ():
+        inside = any(s.start <= found.span.start and found.span.end <= s.end for s in spans)
+        if inside and is_error(found):
+            return found
+    return None
 
 
 def run_rules(

@@ -1,13 +1,31 @@
-"""K: settings of a blend that are about its parents, whatever its method: `resize`, `vocabulary`."""
+"""K: a blend whatever its method: seeds, choices of methods, and what is about its parents (`resize`,
+`vocabulary`)."""
 
 from collections.abc import Iterator
 
 from merge_dsl.meaning.methods import BLEND
 from merge_dsl.meaning.recipe import BlendLine, KeepLine
+from merge_dsl.meaning.settings import whole_of
 from merge_dsl.meaning.values import Word
-from merge_dsl.rules.checked import Checked, assignments
+from merge_dsl.rules.checked import Checked, assignments, blends
 from merge_dsl.text.diagnostics import Diagnostic, finding
 from merge_dsl.text.words import nearest, quoted
+
+
+def options(checked: Checked) -> Iterator[Diagnostic]:
+    """K205: seeds of methods, and methods that a choice offers twice."""
+    for _, _, line in blends(checked.recipe):
+        seen: set[str] = set()
+        for method in line.methods:
+            for name, value, span in method.arguments:
+                seed = whole_of(value)
+                if name == "seed" and (seed is None or not 0 <= seed < 2**63):
+                    yield finding("K205", span, "a seed is a whole number from 0")
+            if method.name in seen:
+                message = f"`{method.name}` stands in this choice already"
+                help = "remove it: what is drawn is the name of a method, whatever its seed"
+                yield finding("K205", method.span, message, help)
+            seen.add(method.name)
 
 
 def words(checked: Checked) -> Iterator[Diagnostic]:

@@ -53,9 +53,9 @@ def assignments(recipe: Recipe) -> Iterator[tuple[BlendLine, Assignment]]:
 
 
 def all_draws(recipe: Recipe) -> Iterator[Draw]:
-    """Every hole of every `let`, every blend and every route."""
+    """Every hole of every `let` of this file, every blend and every route."""
     for let in recipe.lets.values():
-        yield from draws(let.value)
+        yield from draws(let.value) if not let.imported else ()
     for _, assignment in assignments(recipe):
         yield from draws(assignment.value)
     for route in recipe.routes.values():

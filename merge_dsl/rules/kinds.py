@@ -15,7 +15,6 @@ from merge_dsl.meaning.settings import (
     rows_of,
     size_of,
     text_of,
-    whole_of,
 )
 from merge_dsl.meaning.values import (
     Const,
@@ -76,11 +75,6 @@ def bases(checked: Checked) -> Iterator[Diagnostic]:
                 help = "add `take NAME` lines" if len(line.takes) < low else "remove `take` lines"
                 span = next(method.span for method in line.methods if method.name == name)
                 yield finding("K209", span, message, help)
-        seeds = [item for item in line.arguments if item[0] == "seed"]
-        for _, value, span in seeds:
-            seed = whole_of(value)
-            if seed is None or not 0 <= seed < 2**63:
-                yield finding("K205", span, "a seed is a whole number from 0")
 
 
 def differences(checked: Checked) -> Iterator[Diagnostic]:
@@ -130,6 +124,8 @@ def blend_values(checked: Checked) -> Iterator[Diagnostic]:
             yield from _kind(checked, assignment, known[0])
             yield from _domain(checked, assignment, known[0])
     for let in checked.recipe.lets.values():
+        if let.imported:
+            continue  # judged where it is written
         yield from _clauses(let.per, let.value)
         yield from _strange(let.value)
         for span in let.other_clauses:

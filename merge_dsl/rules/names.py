@@ -10,6 +10,8 @@ from merge_dsl.meaning.recipe import (
     Assignment,
     BlendLine,
     Definition,
+    Let,
+    MethodRef,
     OriginRef,
     Reference,
 )
@@ -137,7 +139,9 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
     for let in lets.values():
         # `let mode = plain` is an option where a `when` asks for it, as a frozen choice is.
         option = isinstance(let.value, Word) and let.name in asked
-        for word in () if option else _words(let.value):
+        if let.imported and not option:
+            yield from _brought_word(checked, let)
+        for word in () if option or let.imported else _words(let.value):
             yield _no_such(f"there is no `let` `{word.text}`", word.text, word.span, list(lets))
     for line, assignment in assignments(checked.recipe):
         for word in _words(assignment.value) if not _takes_words(line, assignment) else ():
@@ -152,6 +156,15 @@ def loose_words(checked: Checked) -> Iterator[Diagnostic]:
                     if asked_for not in options:
                         message = f"`{when.name}` is never `{asked_for}`"
                         yield _no_such(message, asked_for, when.span, options)
+
+
+def _brought_word(checked: Checked, let: Let) -> Iterator[Diagnostic]:
+    """A word of another file, where a number is needed: nothing there may have asked for it."""
+    for word in _words(let.value):
+        for ref in checked.recipe.references:
+            if ref.name == let.name:
+                message = f"`{let.name}` is the word `{word.text}`, and no number"
+                yield finding("N101", ref.span, message, "name another `let`")
 
 
 def _words(value: Expr) -> Iterator[Word]:
@@ -216,7 +229,7 @@ def methods(checked: Checked) -> Iterator[Diagnostic]:
     for _, _, line in blends(checked.recipe):
         for method in line.methods:
             if method.name not in METHODS and method.name not in engines.PLANNED_METHODS:
-                message = f"there is no method `{method.name}`"
+                message = f"there is no method `{method.name or checked.source.slice(method.span)}`"
                 yield _no_such(message, method.name, method.span, METHODS, code="N106")
 
 
@@ -276,16 +289,22 @@ def blend_settings(checked: Checked) -> Iterator[Diagnostic]:
         for assignment in _settings_of(line):
             if assignment.name not in names:
                 yield _unknown_setting(title, assignment.name, assignment.name_span, names)
-        for name, _, span in line.arguments:
-            here = Span(span.start, span.start + len(name)) if name else span
-            if name in names:
-                message = f"`{name}` belongs inside the block, not behind `{title}`"
-                yield finding("N104", here, message, f"write `{name} = …` in the braces")
-            elif name != "seed":
-                yield _unknown_setting(title, name or "", here, ["seed"])
-            elif not any(method.random for method in known):
-                message = f"`{title}` draws nothing at random; it has no seed"
-                yield finding("N104", here, message, "remove the seed")
+        for method in line.methods:
+            yield from _arguments(method, names)
+
+
+def _arguments(method: MethodRef, inside: Collection[str]) -> Iterator[Diagnostic]:
+    """What stands in the brackets of a method: its seed and no more."""
+    for name, _, span in method.arguments:
+        here = Span(span.start, span.start + len(name)) if name else span
+        if name in inside:
+            message = f"`{name}` belongs inside the block, not behind `{method.name}`"
+            yield finding("N104", here, message, f"write `{name} = …` in the braces")
+        elif name != "seed":
+            yield _unknown_setting(method.name, name or "", here, ["seed"])
+        elif not METHODS[method.name].random:
+            message = f"`{method.name}` draws nothing at random; it has no seed"
+            yield finding("N104", here, message, "remove the seed")
 
 
 def _of_blend(line: BlendLine) -> list[str]:
@@ -336,10 +355,15 @@ def imports(checked: Checked) -> Iterator[Diagnostic]:
             yield finding(code, item.address_span, message)
 
 
-def written_twice(checked: Checked) -> Iterator[Diagnostic]:
-    """N112: a target has one checkpoint; a second `write` of it would be passed over in silence."""
+def writes(checked: Checked) -> Iterator[Diagnostic]:
+    """N108, N112: a checkpoint has a folder, and a target one checkpoint; a second `write` of it would
+    be passed over in silence."""
     seen: set[str] = set()
     for write in checked.recipe.writes:
+        if not write.path.strip():
+            message = f"nothing says where `{write.target}` is written"
+            help = f'name a folder, such as "out/{write.target}"'
+            yield finding("N108", write.span, message, help)
         if write.target in seen:
             message = f"`{write.target}` is written above already"
             help = "keep one `write`; `awase merge best.merge --out …` builds another copy"

@@ -1,18 +1,73 @@
 """D: what the rows of data say, in number and in content."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from merge_dsl.meaning.contents import Contents, contents_of
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.metrics import METRICS
 from merge_dsl.meaning.recipe import Data, Search, Term
 from merge_dsl.meaning.rows import Row, RowsError, count_of, digest_of, rows_of
 from merge_dsl.rules.checked import Checked
-from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
-from merge_dsl.text.words import counted
+from merge_dsl.text.diagnostics import Diagnostic, Fix, Severity, finding
+from merge_dsl.text.source import Span
+from merge_dsl.text.words import counted, nearest, quoted
 
 COARSEST = 10.0  # points by which one answer may move a score
 CAPTIONS = 50  # pictures under which CIDEr's document frequencies mean little
 REFERENCES = ("answer", "answers", "caption", "captions", "reference", "references")
+
+
+def there(checked: Checked) -> Iterator[Diagnostic]:
+    """N101, K204: a split, and rows, that a local table does not have."""
+    known: dict[Path, Contents | None] = {}  # several names often share a file
+    for data in checked.recipe.data.values() if checked.depth is not Depth.TEXT else ():
+        if data.path is None or data.imported or not (data.split or data.rows):
+            continue
+        if data.path not in known:
+            known[data.path] = contents_of(data.path, checked.depth is Depth.DEEP)
+        contents = known[data.path]
+        if contents is None:
+            continue
+        splits = contents.splits
+        if data.split is not None and splits is not None and data.split not in splits:
+            yield _no_split(checked, data, data.split, list(splits))
+        else:
+            yield from _beyond(checked, data, contents)
+
+
+def _no_split(checked: Checked, data: Data, split: str, known: list[str]) -> Diagnostic:
+    value = _value(checked, data, "split")
+    if not known:
+        message = f"`{data.place}` has no column `split`, so no split `{split}`"
+        help = "leave it out, or choose rows with `rows = 0..99`"
+        return finding("N101", value, message, help)
+    close = nearest(split, known)
+    meant = f"; did you mean `{close}`?" if close else ""
+    fix = Fix(value, f'"{close}"', safe=False) if close else None
+    help = f"its splits are {quoted(sorted(known))}"
+    return finding("N101", value, f"`{data.place}` has no split `{split}`{meant}", help, fix)
+
+
+def _beyond(checked: Checked, data: Data, contents: Contents) -> Iterator[Diagnostic]:
+    count, what = contents.rows, f"`{data.place}` has"
+    own = contents.splits.get(data.split) if contents.splits and data.split else None
+    if own is not None:
+        count, what = own, f"split `{data.split}` has"
+    last = max((high for _, high in data.rows or ()), default=0)
+    if last >= count:
+        message = f"row {last} is asked for, and {what} {counted(count, 'row')}"
+        help = f"rows are counted from 0, so the last is {count - 1}"
+        yield finding("K204", _value(checked, data, "rows"), message, help)
+
+
+def _value(checked: Checked, data: Data, name: str) -> Span:
+    """Where a setting of a data block stands."""
+    for setting in checked.recipe.written:
+        inside = data.span.start <= setting.span.start < data.span.end
+        if inside and (setting.owner, setting.name) == ("data", name):
+            return setting.value.span
+    return data.name_span
 
 
 def few(checked: Checked) -> Iterator[Diagnostic]:

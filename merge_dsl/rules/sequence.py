@@ -10,7 +10,7 @@ from merge_dsl.rules.checked import Checked
 from merge_dsl.space.resolve import SpaceError, assignments_of, lets_of
 from merge_dsl.space.road import every_hop
 from merge_dsl.space.routes import space_of
-from merge_dsl.text.diagnostics import Diagnostic, finding
+from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import counted
 
@@ -116,6 +116,21 @@ def directions(checked: Checked) -> Iterator[Diagnostic]:
                     if not metric.higher_is_better:
                         help = "write `minimize`, or `-` before it"
                     yield finding("K210", term.span, message, help)
+
+
+def weights(checked: Checked) -> Iterator[Diagnostic]:
+    """K204: a term that counts for nothing, and an objective of such terms alone."""
+    for search in checked.recipe.searches:
+        for objective in search.objectives:
+            idle = [term for term in objective.terms if term.factor == 0]
+            if len(idle) == len(objective.terms):
+                message = "every candidate scores 0: nothing here has another weight"
+                yield finding("K204", objective.span, message, "give a term a weight above 0")
+                continue
+            for term in idle:
+                message = f"`{term.metric}` has the weight 0, so it changes nothing"
+                help = "remove it, or give it another weight"
+                yield finding("K204", term.span, message, help, severity=Severity.WARNING)
 
 
 def picks(checked: Checked) -> Iterator[Diagnostic]:

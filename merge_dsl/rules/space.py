@@ -10,7 +10,7 @@ from merge_dsl.rules.checked import Checked, all_draws
 from merge_dsl.space.estimate import trials_of
 from merge_dsl.space.resolve import SpaceError, assignments_of
 from merge_dsl.space.routes import space_of
-from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
+from merge_dsl.text.diagnostics import Diagnostic, Fix, Severity, finding
 from merge_dsl.text.words import counted
 
 GROUPED = re.compile(r"\[(?!point )")  # in the name of a gene: one of several draws of a line
@@ -86,8 +86,23 @@ def lists(checked: Checked) -> Iterator[Diagnostic]:
             groups = len(grouping.groups)
             if groups and len(line.value.items) != groups:
                 values = counted(len(line.value.items), "value")
-                message = f"this list has {values} for {counted(groups, 'group')}"
-                yield finding("K208", line.value.span, message)
+                away = isinstance(line, Let) and line.imported
+                what, span = ("this list", line.value.span)
+                if away:
+                    what, span = f"the list of `{line.name}`", line.name_span
+                message = f"{what} has {values} for {counted(groups, 'group')}"
+                yield finding("K208", span, message)
+
+
+def _is_filled(checked: Checked) -> bool:
+    """Whether no merge and no route has a hole, as far as that is known."""
+    recipe = checked.recipe
+    try:
+        frames = {name: checked.frame(merge) for name, merge in recipe.merges.items()}
+        made = (*recipe.merges, *recipe.routes)
+        return not any(space_of(recipe, name, frames.get(name)).genes for name in made)
+    except SpaceError:
+        return False  # nobody knows how many layers there are
 
 
 def searches(checked: Checked) -> Iterator[Diagnostic]:
@@ -105,7 +120,12 @@ def searches(checked: Checked) -> Iterator[Diagnostic]:
         if size == 0:
             message = f"`search {search.target}`, but nothing in `{search.target}` varies"
             help = "write a range, such as `weight = 0.0..1.0`"
-            yield finding("X305", search.target_span, message, help)
+            filled = _is_filled(checked)
+            if filled:  # a winner keeps the search that found it, for that is where it comes from
+                message = f"nothing in this recipe varies, so `search {search.target}` is over"
+                help = "a frozen recipe is so; else write a range, such as `weight = 0.0..1.0`"
+            severity = Severity.NOTE if filled else None
+            yield finding("X305", search.target_span, message, help, severity=severity)
             continue
         trials = trials_of(search, size)
         if trials is not None and trials < 3 * size:

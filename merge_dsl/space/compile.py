@@ -124,7 +124,7 @@ def _of_setting(
         return
     methods = {method.name for method in line.methods}
     for assignment, drawn_for in deciding(frame, line, owner, name, unit):
-        certain = [_certain(frame, when, methods) for when in assignment.when]
+        certain = [certainty(frame, when, methods) for when in assignment.when]
         if any(truth is False for truth in certain):
             continue
         for when in assignment.when:
@@ -200,7 +200,7 @@ def _position(line: BlendLine, assignment: Assignment, owner: int) -> int:
     return line.takes[owner].span.start if owner != SHARED else assignment.span.start
 
 
-def _certain(frame: Frame, when: When, methods: set[str]) -> bool | None:
+def certainty(frame: Frame, when: When, methods: set[str]) -> bool | None:
     """Whether a condition is true whatever is drawn, false whatever is drawn, or open."""
     if when.name == "method":
         inside = methods & set(when.options)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from merge_dsl.text.draft import QUIET
+from merge_dsl.text.format import FormatterError, format_text
 from merge_dsl.text.source import Span
 
 
@@ -23,6 +24,15 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
         pieces += [text[at : edit.span.start], edit.text]
         at = edit.span.end
     return "".join([*pieces, text[at:]])
+
+
+def laid_out(text: str) -> str:
+    """The text in the house layout: values are longer or shorter than the holes that they fill. One
+    that the formatter gives up on comes back as it is."""
+    try:
+        return format_text(text)
+    except FormatterError:
+        return text
 
 
 def has_comment(text: str) -> bool:

@@ -22,8 +22,7 @@ from merge_dsl.space.candidate import (
     Value,
     Walk,
 )
-from merge_dsl.space.compile import Space, method_hole
-from merge_dsl.space.layout import origins_of
+from merge_dsl.space.compile import Space, certainty, method_hole
 from merge_dsl.space.resolve import SHARED, Look, Slot, SpaceError, deciding, holds, value_at
 from merge_dsl.space.road import stack_of
 from merge_dsl.space.routes import RouteSpace, scale_of, walk_of
@@ -42,16 +41,20 @@ def fill(space: Space | RouteSpace, values: Sequence[Value], seed: int) -> Candi
     if isinstance(space, RouteSpace):
         return _walk(space, values)
     frame = space.frame
-    keeps, blends, used = [], [], set()
+    keeps, blends = [], []
+    used: set[str] = set()
     for number, line in enumerate(frame.merge.lines):
         units = frame.layout.won[number]
         if not units:
             continue
-        used |= {origin.model for origin in origins_of(line)}
         if isinstance(line, KeepLine):
             keeps.append(Keep(units, _origin(line.origin)))
+            used.add(line.origin.model)
         else:
-            blends.append(_blend(space, values, seed, number, line))
+            blend = _blend(space, values, seed, number, line)
+            blends.append(blend)
+            used |= {made_from.origin.model for made_from in blend.ingredients}
+            used |= {blend.base.model} if blend.base is not None else set()
     sources = {**space.recipe.models, **space.recipe.stages}
     models: dict[str, Place] = {name: sources[name].place for name in sources if name in used}
     return Candidate(frame.merge.name, models, tuple(keeps), tuple(blends))
@@ -96,9 +99,11 @@ def seed_of(
     space: Space, values: Sequence[Value], seed: int, number: int, line: BlendLine
 ) -> int | None:
     """The seed that a blend's masks have; None where its method draws none."""
-    if not METHODS[method_of(space, values, line)].random:
+    drawn = method_of(space, values, line)
+    if not METHODS[drawn].random:
         return None
-    return line.seed if line.seed is not None else mask_seed(space, values, seed, number)
+    own = next(method.seed for method in line.methods if method.name == drawn)
+    return own if own is not None else mask_seed(space, values, seed, number)
 
 
 def _look(space: Space, values: Sequence[Value]) -> Look:
@@ -161,7 +166,12 @@ def _setting(
 ) -> Value:
     frame = space.frame
     for assignment, drawn_for in deciding(frame, line, owner, name, unit):
-        if all(holds(frame, when, method, unit, look) for when in assignment.when):
+        # What is certain comes first: a condition beside one that never holds may have no gene.
+        certain = [certainty(frame, when, {method}) for when in assignment.when]
+        if False not in certain and all(
+            truth or holds(frame, when, method, unit, look)
+            for when, truth in zip(assignment.when, certain, strict=True)
+        ):
             home = assignment.span.start
             value = value_at(frame, assignment.value, home, drawn_for, unit, look)
             return _as(setting, value, name)

@@ -13,6 +13,7 @@ from merge_dsl.meaning.values import Expr, Series, draws
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import gene_of
 from merge_dsl.space.edits import Edit, apply, has_comment
+from merge_dsl.space.freeze_lets import local_lets, renamed
 from merge_dsl.space.resolve import SHARED, Slot, spoken
 from merge_dsl.space.road import groups_of_places
 from merge_dsl.space.routes import RouteSpace, maybe_slot
@@ -24,14 +25,26 @@ Table = dict[Slot, Value]
 def freeze_route(source: Source, space: RouteSpace, values: Sequence[Value]) -> str:
     """The frozen text. It is to lie where the original lies; `relocate` moves it elsewhere."""
     table: Table = dict(zip(space.slots, values, strict=True))
-    return apply(source.text, edits_of_route(source.text, space, table))
+    lines, names = local_lets(
+        source,
+        space.recipe,
+        {ref.name for ref in space.recipe.references},
+        {slot.hole for slot in table},
+        lambda let: [
+            (hole, spoken(_value(table, hole.span.start, 0, let.value)))
+            for hole in draws(let.value)
+        ],
+    )
+    edits = edits_of_route(source.text, space, table)
+    return renamed(apply(source.text, [*edits, *lines]), names)
 
 
 def edits_of_route(text: str, space: RouteSpace, table: Table) -> list[Edit]:
     """What changes in the route and in the `let`s that it reads."""
     edits: list[Edit] = []
     for let in space.recipe.lets.values():
-        if any(Slot(draw.span.start, SHARED, 0) in table for draw in draws(let.value)):
+        drawn = any(Slot(draw.span.start, SHARED, 0) in table for draw in draws(let.value))
+        if drawn and not let.imported:
             edits += _let(let, table)
     route = space.route
     if route.pool:

@@ -78,6 +78,26 @@ def encode(gene: Gene, value: Value) -> float:
     return min(max((number - low) / (high - low), 0.0), 1.0)
 
 
+def takes(gene: Gene, value: Value) -> str | None:
+    """What a gene takes instead of this value, or None where it takes it.
+
+    Raises ValueError for a value of another kind, or an option that the gene lacks.
+    """
+    encoded = encode(gene, value)
+    if gene.options:
+        return None
+    if isinstance(value, bool):
+        raise ValueError(f"{gene.name} takes a number, not {value!r}")
+    number, found = float(value), decode(gene, encoded)
+    low, high = bounds(gene)
+    inside = low <= number <= high
+    if inside and (gene.size is None or math.isclose(number, float(found), abs_tol=1e-9)):
+        return None
+    what = "a whole number" if gene.kind == "int" else "a number"
+    steps = f" in steps of {gene.step:g} from {low:g}" if gene.step is not None else ""
+    return f"{what} between {low:g} and {high:g}{steps}"
+
+
 def bounds(gene: Gene) -> tuple[float, float]:
     """The ends of a real or an int."""
     if gene.low is None or gene.high is None:

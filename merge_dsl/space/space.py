@@ -25,13 +25,24 @@ def start(space: AnySpace) -> tuple[Value, ...]:
     return tuple(gene.start for gene in space.genes)
 
 
+class Outside(ValueError):
+    """A value that its gene never takes, and what it takes."""
+
+    def __init__(self, name: str, value: Value, takes: str) -> None:
+        super().__init__(f"{name} is {takes}, and {value!r} is not")
+
+
 def values_by_name(space: AnySpace, table: Mapping[str, Value]) -> tuple[Value, ...]:
     """Named values in the order of the genes; a gene that is not named keeps its start.
 
-    Raises ValueError for a name or a value that no gene has.
+    Raises ValueError for a name or a value that no gene has, Outside for one out of its range.
     """
     unknown = sorted(set(table) - {gene.name for gene in space.genes})
     if unknown:
         raise ValueError(f"there is no gene {', '.join(unknown)}")
+    for gene in space.genes:
+        takes = genes.takes(gene, table[gene.name]) if gene.name in table else None
+        if takes is not None:
+            raise Outside(gene.name, table[gene.name], takes)
     found = tuple(table.get(gene.name, gene.start) for gene in space.genes)
     return decode(space, encode(space, found))

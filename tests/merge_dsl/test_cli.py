@@ -88,17 +88,49 @@ def test_freeze(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     out = tmp_path / "best.merge"
     assert main(["freeze", str(recipe), "--values", str(values), "-o", str(out)]) == 0
     assert "{ weight = 0.25 }" in out.read_text()
-    assert main(["lint", str(out), "--format", "concise"]) == 1
-    assert "X305" in capsys.readouterr().out  # and nothing is missing in its new folder
-    assert "N108" not in capsys.readouterr().out
+    assert main(["lint", str(out), "--format", "concise"]) == 0  # the search is no finding there
+    said = capsys.readouterr().out
+    assert "X305" in said and "N108" not in said  # and nothing is missing in its new folder
 
 
-@pytest.mark.parametrize("content", ["", "3", "[1, 2]", '{"no.gene": 1}', '{"eyes.weight": "a"}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "3", "[1, 2]", '{"no.gene": 1}', '{"eyes.weight": "a"}', '{"eyes.weight": true}'],
+)
 def test_values_that_do_not_fit(recipe: Path, tmp_path: Path, content: str) -> None:
     values = tmp_path / "v.json"
     values.write_text(content)
     assert main(["freeze", str(recipe), "--values", str(values)]) == 2
     assert main(["freeze", str(recipe), "--values", str(tmp_path / "none")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("hole", "value", "said"),
+    [
+        ("0.0..1.0", "7", "between 0 and 1, and 7 is not"),
+        ("0.0..1.0", "NaN", "between 0 and 1"),
+        ("0.0..1.0", "-0.001", "between 0 and 1"),
+        ("log 0.1..1.0", "0", "between 0.1 and 1"),
+        ("int 0..3", "1.5", "a whole number between 0 and 3"),
+        ("0.0..1.0 step 0.25", "0.3", "in steps of 0.25 from 0"),
+    ],
+)
+def test_a_value_outside_its_range_is_refused(
+    recipe: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    hole: str,
+    value: str,
+    said: str,
+) -> None:
+    recipe.write_text(recipe.read_text().replace("0.0..1.0", hole))
+    values, out = tmp_path / "v.json", tmp_path / "best.merge"
+    for table in (f'{{"eyes.weight": {value}}}', f"[{value}]"):
+        values.write_text(table)
+        assert main(["freeze", str(recipe), "--values", str(values), "-o", str(out)]) == 1
+        told = capsys.readouterr().err
+        assert "v.json: eyes.weight is a" in told and said in told and "= help: " in told
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("command", [["plan"], ["freeze", "--start"]])

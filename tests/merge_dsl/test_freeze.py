@@ -31,7 +31,18 @@ PER = st.sampled_from(["", " per 2 layers", " per 3 layers", " per layer", " per
 AT = st.sampled_from(
     ["", " at layers[0..1]", " at layers[1, 3]", " at embed", " at language.layers"]
 )
-WHEN = st.sampled_from(["", "", " when mode is mild", " when mode is wild | mild"])
+WHEN = st.sampled_from(
+    [
+        "", "", " when mode is mild", " when mode is wild | mild", " when method is ties | dare_ties",
+        " when mode is mild when method is linear",
+    ]
+)  # fmt: skip
+METHOD = st.sampled_from(
+    [
+        "ties", "dare_ties", "dare_ties(seed = 7)", "choice ties | dare_ties",
+        "choice linear | dare_ties(seed = 3) | task_arithmetic",
+    ]
+)  # fmt: skip
 ONE_LINE = st.booleans()
 NOTE = st.sampled_from(["", "  # said why"])
 
@@ -69,7 +80,7 @@ def recipes(draw: st.DrawFn) -> str:
     blend += takes
     random.Random(draw(st.integers(0, 99))).shuffle(blend)
     body = "".join(f"    {text}\n" for text in ["base base", *blend])
-    method = draw(st.sampled_from(["ties", "dare_ties", "dare_ties(seed = 7)"]))
+    method = draw(METHOD)
     head = HEAD + "let mode = choice mild | wild  # how\n"
     head += f"let share = 0.2..0.8 start 0.5{draw(PER)}\n"
     keep = KEEP.replace("embed, head", "language.head")
@@ -95,10 +106,79 @@ def test_a_frozen_recipe_is_the_same_candidate(
     assert again.recipe is not None, (frozen, again.diagnostics)
     frozen_space = compile_space(again.recipe, "student")
     assert frozen_space.genes == (), frozen
+    known = {d.code for d in loaded.diagnostics}
+    assert {d.code for d in again.diagnostics} <= known | {"X305"}, (frozen, again.diagnostics)
     assert fill(frozen_space, (), seed + 1) == candidate, frozen
     assert fill(frozen_space, (), seed + 1).digest() == candidate.digest()
     assert frozen.count("#") >= text.count("# how")
     assert freeze(again.source, frozen_space, (), seed) == frozen
+
+
+CHOICE = """  language.layers by choice linear | ties {
+    base base  # the ancestor
+    each {
+      density = 0.1..1.0 when method is ties
+    }
+    weight = 0.0..1.0 when method is linear | ties
+    take eyes.language { density = 0.5 when method is ties }
+    take tongue
+  }
+"""
+
+
+@pytest.mark.parametrize("drawn", ["linear", "ties"])
+def test_what_the_other_methods_need_goes(lint: Lint, drawn: str) -> None:
+    loaded = lint(merge_recipe(CHOICE))
+    assert loaded.recipe is not None, loaded.diagnostics
+    space = compile_space(loaded.recipe, "student")
+    values = [drawn, *(gene.start for gene in space.genes[1:])]
+    text = freeze(loaded.source, space, values, 0)
+    assert "when" not in text and f"by {drawn} {{" in text and "# the ancestor" in text
+    assert ("base base" in text) == (drawn == "ties") == ("density" in text)
+    assert ("model base" in text) == (drawn == "ties")
+    again = lint(text)
+    assert again.recipe is not None
+    assert fill(compile_space(again.recipe, "student"), (), 1) == fill(space, values, 0)
+
+
+@pytest.mark.parametrize("drawn", ["dare_ties", "dare_linear", "linear"])
+def test_each_method_of_a_choice_has_its_seed(lint: Lint, drawn: str) -> None:
+    methods = "choice dare_ties(seed = 3) | dare_linear | linear"
+    loaded = lint(merge_recipe(CHOICE.replace("choice linear | ties", methods)))
+    assert loaded.recipe is not None, loaded.diagnostics
+    space = compile_space(loaded.recipe, "student")
+    values = [drawn, *(gene.start for gene in space.genes[1:])]
+    seed = fill(space, values, 9).blends[0].seed
+    assert (seed == 3) == (drawn == "dare_ties") and (seed is None) == (drawn == "linear")
+    text = freeze(loaded.source, space, values, 9)
+    assert f"by {drawn}{'' if seed is None else f'(seed = {seed})'} {{" in text
+
+
+COVERED = """  language.layers by choice ties | dare_ties {
+    base base
+    scale = 0.5..1.0
+    scale = 0.9 when method is ties
+    each {
+      weight = 0.0..1.0 per layer
+      density = 0.1..1.0
+      density = 0.5 at layers[0..3] when method is ties | dare_ties
+    }
+    take eyes.language { weight = 0.5 }
+    take tongue { weight = 0.5 at layers[0] }
+  }
+"""
+
+
+@pytest.mark.parametrize("drawn", ["ties", "dare_ties"])
+def test_what_freezing_covers_goes_too(lint: Lint, drawn: str) -> None:
+    loaded = lint(merge_recipe(COVERED))
+    assert loaded.recipe is not None, loaded.diagnostics
+    space = compile_space(loaded.recipe, "student")
+    values = [drawn, *(gene.start for gene in space.genes[1:])]
+    again = lint(freeze(loaded.source, space, values, 0))
+    assert [d.code for d in again.diagnostics] == ["X305"] and again.recipe is not None
+    assert fill(compile_space(again.recipe, "student"), (), 1) == fill(space, values, 0)
+    assert ("scale = 0.9\n" in again.source.text) == (drawn == "ties")
 
 
 def frozen_start(lint: Lint, text: str) -> str:

@@ -45,6 +45,16 @@ CASES = {
     "N104 data": swap("{ rows = 0..9 }", "{ rows = 0..9; ⟦spilt⟧ = dev }"),
     "N104 model": swap('"file:tongue"', '"file:tongue" { ⟦revison⟧ = "x" }'),
     "N104 write": BLENDED + 'write student to "out" { ⟦dytpe⟧ = bf16 }\n',
+    "N108 write": BLENDED + '⟦write student to ""⟧\n',
+    "K204 objective": swap("maximize rouge_l on dev", "⟦maximize 0 * rouge_l on dev⟧"),
+    "K204 term": swap(
+        "maximize rouge_l on dev", "maximize rouge_l on dev + ⟦0.0 * exact_match on dev⟧"
+    ),
+    "N104 option": swap("task_arithmetic {", "choice dare_ties | dare_linear(⟦sed⟧ = 1) {"),
+    "N104 seed of an option": swap("task_arithmetic {", "choice dare_ties | ties(⟦seed⟧ = 1) {"),
+    "K205 seed of an option": swap("task_arithmetic {", "choice ties | dare_ties(⟦seed = 0.5⟧) {"),
+    "K205 twice": swap("task_arithmetic {", "choice dare_ties | ⟦dare_ties⟧(seed = 1) {"),
+    "N106 option": swap("task_arithmetic {", "choice ties | ⟦0.5⟧ {"),
     "N104 seed of none": swap("task_arithmetic {", "task_arithmetic(⟦seed⟧ = 1) {"),
     "N105": 'recipe a\nuse ⟦"test.merge"⟧ as b\n',
     "N106": swap("by task_arithmetic", "by ⟦task_arithmetik⟧"),
@@ -83,7 +93,10 @@ CASES = {
     "X302": swap("0.0..1.0", "⟦0.0..1.0 start 2.0⟧"),
     "X303": swap("0.0..1.0", "⟦0..1⟧"),
     "X304": swap("0.0..1.0", "log ⟦0.0..1.0⟧"),
-    "X305": swap("0.0..1.0", "0.5").replace("search student", "search ⟦student⟧"),
+    "X305": swap("0.0..1.0", "0.5").replace("search student", "search ⟦student⟧")
+    + "merge other {\n  keep language from eyes\n"
+    + "  vision, projector by linear { take eyes { weight = 0.0..1.0 } }\n}\n",
+    "X305 filled": swap("0.0..1.0", "0.5").replace("search student", "search ⟦student⟧"),
     "X306": swap("1000 trials", "2 trials").replace("search student", "search ⟦student⟧"),
     "X311": swap("0.0..1.0", "⟦0.0..1.0 step 3⟧"),
     "M401 hidden": with_line("wide"),
@@ -181,3 +194,10 @@ def test_the_norm_goes_with_the_head_unless_named(lint: Lint) -> None:
     keep = KEEP + "  keep language.norm from eyes\n"
     assert lint(merge_recipe(TASK, keep=keep)).diagnostics == ()
     assert TAIL  # the search of every recipe here
+
+
+@pytest.mark.parametrize(("case", "severity"), [("X305", "warning"), ("X305 filled", "note")])
+def test_a_search_that_is_over_is_no_finding(lint: Lint, case: str, severity: str) -> None:
+    text = CASES[case].replace("⟦", "").replace("⟧", "")
+    (found,) = [d for d in lint(text).diagnostics if d.code == "X305"]
+    assert found.severity == severity

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from merge_dsl.cli import main
+from merge_dsl.meaning.load import load_recipe
+from merge_dsl.space.compile import compile_space
+from merge_dsl.space.fill import fill
 from tests.vlm.conftest import save_language_model
 from tests.vlm.tiny import NO_REPORT, RECIPE, done, evolve, records, weights
 
@@ -130,9 +133,12 @@ def test_a_recipe_with_holes_does_not_merge(
     assert "8 holes" in capsys.readouterr().err
 
 
-def test_a_choice_of_methods_is_searched_and_frozen(place: Path) -> None:
+def test_a_choice_of_methods_is_searched_and_frozen(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = "dare_ties | linear | task_arithmetic"
     text = (
-        NO_REPORT.replace("by dare_ties", "by choice dare_ties | linear | task_arithmetic")
+        NO_REPORT.replace("by dare_ties", f"by choice {options}")
         .replace("0.2..1.0 start 0.5", "0.2..1.0 start 0.5 when method is dare_ties")
         .replace("cma_es(sigma = 0.2)", "random")
         .replace("5 trials", "9 trials")
@@ -140,7 +146,24 @@ def test_a_choice_of_methods_is_searched_and_frozen(place: Path) -> None:
     done(place, text)
     best = Path("runs/tiny/best.merge")
     assert "choice" not in best.read_text(encoding="utf-8")
-    drawn = {one["values"][0] for one in records(best.parent) if one["kind"] == "trial"}
-    assert drawn == {"dare_ties", "linear", "task_arithmetic"}
+    trials = [one["values"] for one in records(best.parent) if one["kind"] == "trial"]
+    assert {values[0] for values in trials} == {*options.split(" | ")}
     assert main(["merge", str(best), "--out", "again"]) == 0
     assert weights(Path("again")) == weights(Path("out/tiny"))
+
+    # Whichever method wins: what is frozen is laid out, is clean, and builds the same.
+    loaded = load_recipe(place / "tiny.merge")
+    assert loaded.recipe is not None
+    space = compile_space(loaded.recipe, "student")
+    for values in trials[1:]:
+        Path("values.json").write_text(json.dumps(values), encoding="utf-8")
+        capsys.readouterr()
+        freeze = ["freeze", "../tiny.merge", "--values", "values.json", "-o", "../frozen.merge"]
+        assert main(freeze) == 0
+        lint = main(["lint", "../frozen.merge", "--ignore", "D705,D706"])  # of the rows here
+        assert lint == 0, capsys.readouterr().out + (place / "frozen.merge").read_text()
+        again = load_recipe(place / "frozen.merge").recipe
+        assert again is not None
+        text = (place / "frozen.merge").read_text(encoding="utf-8")
+        assert "when method" not in text and ("base base" in text) != (values[0] == "linear")
+        assert fill(compile_space(again, "student"), (), 5) == fill(space, values, 5)

@@ -46,7 +46,8 @@ def hints_of(document: Document) -> list[tuple[int, str]]:
 def _lines(recipe: Recipe) -> Iterator[Span]:
     """What holes stand in: lines of settings, `let`s, choices of a method, and hops of a road."""
     for let in recipe.lets.values():
-        yield let.span
+        if not let.imported:
+            yield let.span
     for _, assignment in assignments(recipe):
         yield assignment.span
     for _, _, line in blends(recipe):

@@ -39,7 +39,7 @@ def names_of(source: Source, depth: int = 0) -> dict[str, Named]:
         found.setdefault(named.name, named)
         if named.kind == "use" and depth < DEEPEST:
             for inner in _imported(named, depth).values():
-                if inner.kind in ("model", "data"):
+                if inner.kind in ("model", "data", "let"):
                     name = f"{named.name}.{inner.name}"
                     found.setdefault(name, Named(inner.kind, name, *_rest(inner)))
     return found

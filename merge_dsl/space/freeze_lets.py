@@ -1,0 +1,103 @@
+"""`let`s of other files, frozen: a recipe cannot write into a file that others use too.
+
+In: the text and what is drawn. Out: a `let` of its own, behind the `use`, for each imported one that is
+drawn, or that is made from one that is; and the text with the new names at every use.
+"""
+
+import re
+from collections.abc import Callable, Collection
+
+from merge_dsl.meaning.recipe import Let, Per, Recipe
+from merge_dsl.meaning.values import (
+    Const,
+    Curve,
+    Draw,
+    Expr,
+    LetRef,
+    Operation,
+    Series,
+    Word,
+    draws,
+)
+from merge_dsl.space.edits import Edit
+from merge_dsl.space.resolve import lets_of, spoken
+from merge_dsl.text.draft import QUIET
+from merge_dsl.text.source import Source, Span
+
+Texts = Callable[[Let], list[tuple[Draw, str]]]  # each hole of a let, and what stands in its place
+Names = dict[str, str]  # what an imported let is called -> what its frozen self is
+
+
+def local_lets(
+    source: Source, recipe: Recipe, used: Collection[str], drawn: Collection[int], texts: Texts
+) -> tuple[list[Edit], Names]:
+    """The lines to put in, and the new names. `used` are the names that the frozen text still uses,
+    `drawn` says where holes stand that are genes."""
+
+    def is_drawn(let: Let) -> bool:
+        made_from = [let, *lets_of(recipe, let.value)]
+        return any(hole.span.start in drawn for one in made_from for hole in draws(one.value))
+
+    named = [recipe.lets[name] for name in used if name in recipe.lets]
+    named += [inner for let in named for inner in lets_of(recipe, let.value)]
+    reached = {let.name for let in named}
+    lets = [let for let in recipe.lets.values() if let.imported and is_drawn(let)]
+    taken = {definition.name for definition in recipe.definitions}
+    names: Names = {}
+    edits = []
+    for let in (let for let in lets if let.name in reached):
+        plain = name = let.name.replace(".", "_")
+        number = 1
+        while name in taken:
+            number += 1
+            name = f"{plain}_{number}"
+        taken.add(name)
+        names[let.name] = name
+        holes = texts(let)
+        value = _written(let.value, {hole.span: text for hole, text in holes}, names)
+        edits.append(
+            Edit(_behind(source.text, let.name_span), f"\nlet {name} = {value}{_per(let.per)}")
+        )
+    return edits, names
+
+
+def renamed(text: str, names: Names) -> str:
+    """The text with other names, but for what stands in comments and between quotes."""
+    if not names:
+        return text
+    either = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    pattern = re.compile(rf"{QUIET.pattern}|(?<![\w.])({either})(?![\w.])")
+    return pattern.sub(lambda match: names[match[1]] if match[1] else match[0], text)
+
+
+def _behind(text: str, use: Span) -> Span:
+    """The end of the line of a `use`, its comment too; of the `use` where more follows on its line."""
+    end = text.find("\n", use.end)
+    end = len(text) if end < 0 else end
+    rest = text[use.end : end].strip()
+    at = end if not rest or rest.startswith("#") else use.end
+    return Span(at, at)
+
+
+def _written(expr: Expr, holes: dict[Span, str], names: Names) -> str:
+    """A value as a recipe writes it."""
+    if isinstance(expr, Draw):
+        return holes[expr.span]
+    if isinstance(expr, LetRef):
+        return names.get(expr.name, expr.name)
+    if isinstance(expr, Operation):
+        left, right = _written(expr.left, holes, names), _written(expr.right, holes, names)
+        return f"({left} {expr.operator} {right})"
+    if isinstance(expr, Series | Curve):
+        items = expr.items if isinstance(expr, Series) else expr.points
+        inside = ", ".join(_written(item, holes, names) for item in items)
+        return f"[{inside}]" if isinstance(expr, Series) else f"curve({inside})"
+    if isinstance(expr, Const):
+        return spoken(expr.value)
+    return expr.text if isinstance(expr, Word) else expr.what
+
+
+def _per(per: Per | None) -> str:
+    if per is None:
+        return ""
+    return f" per {per.unit}" if per.unit != "layers" else f" per {per.size} layers"
