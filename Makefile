@@ -2,6 +2,7 @@
 # make test      the tests (makes .venv first)       make test-all   the slow ones too
 # make check     lint, format and types              make zoo        rebuild the embedded world
 # make bench     what a lint costs and what a walk costs, in two tables
+# make bench-merge   what a merge costs beside mergekit, and a candidate beside its parents
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test test-all check bench zoo clean
+.PHONY: demo test test-all check bench bench-merge zoo clean
 
 demo: $(INSTALLED)
 	$(BIN)/awase evolve recipes/emoji_ja.merge
@@ -30,6 +31,11 @@ check: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m tests.bench.lint_speed
 	$(BIN)/python -m tests.bench.route_speed
+
+# MERGEKIT names an interpreter that has mergekit 0.1.5; without it the bench makes one, and fetches 1 GB.
+bench-merge: $(INSTALLED)
+	$(BIN)/python -m tests.bench.candidate_speed
+	$(BIN)/python -m tests.bench.merge_speed --large $(if $(MERGEKIT),--mergekit $(MERGEKIT))
 
 zoo: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt resvg_py

@@ -29,6 +29,7 @@ LARGE = Size(4096, 14336, 16, 32000)  # 8.1 GB of bf16
 TAKEN = {"linear": "weight = {}", "slerp": ""} | {
     name: "weight = {}; density = 0.5" for name in ("ties", "dare_ties", "breadcrumbs")
 }
+OUT, CACHE = "out", "cache"
 FLOOR = """
 import sys
 from safetensors.torch import load_file, save_file
@@ -41,7 +42,6 @@ class Cost(NamedTuple):
     """Of one process."""
 
     cpu: float  # seconds, of user and system
-    wall: float
     anonymous: float  # MB at most, looked at 50 times a second
 
 
@@ -77,27 +77,28 @@ def _made(folder: Path) -> Path:
 
 
 def _table(folder: Path, theirs: Path, rounds: int) -> list[str]:
-    out = folder / "out"
     files = [str(folder / name / "model.safetensors") for name in ("base", "a", "b")]
-    floor = [_run([sys.executable, "-c", FLOOR, *files, str(out)], out) for _ in range(rounds)]
-    least = median(cost.cpu for cost in floor)
+    floor = [sys.executable, "-c", FLOOR, *files, str(folder / OUT)]
+    least = median(_run(floor, folder).cpu for _ in range(rounds))
+    kit = [str(theirs), str(theirs.parent / "mergekit-yaml")]
+    _run([*kit, "--help"], folder)  # bytecode first, of both
     print(
         "| | awase, CPU s | anonymous MB | mergekit, CPU s | anonymous MB | mergekit over awase |"
     )
     print("|---|--:|--:|--:|--:|--:|")
     slow = []
     for method, limit in LIMITS.items():
-        recipe, config = folder / f"{method}.merge", folder / f"{method}.yml"
-        recipe.write_text(recipe_of(method, folder), encoding="utf-8")
+        config = folder / f"{method}.yml"
         config.write_text(config_of(method, folder), encoding="utf-8")
-        merge = [sys.executable, "-m", "merge_dsl", "merge", str(recipe), "--out", str(out)]
+        merge = _merge(method, folder)
         if method == "linear":
+            _run(merge, folder)
+            shutil.rmtree(folder / CACHE)  # what awase knows of the architecture is forgotten
             print(
-                f"| `linear`, the first of a new architecture | {_shown(_run(merge, out))} | | | |"
+                f"| `linear`, the first of its architecture | {_shown(_run(merge, folder))} | | | |"
             )
-        ours = [_run(merge, out) for _ in range(rounds)]
-        kit = str(theirs.parent / "mergekit-yaml")
-        other = _run([str(theirs), kit, str(config), str(out), "-j", "1"], out)
+        ours = [_run(merge, folder) for _ in range(rounds)]
+        other = _run([*kit, str(config), str(folder / OUT), "-j", "1"], folder)
         cpu = median(cost.cpu for cost in ours)
         held = max(cost.anonymous for cost in ours)
         ratio = other.cpu / cpu
@@ -115,14 +116,19 @@ def _table(folder: Path, theirs: Path, rounds: int) -> list[str]:
 def _large(folder: Path) -> list[str]:
     """Memory must not grow with the model."""
     save_sparse(folder, LARGE, ("base", "a"))
-    recipe = folder / "large.merge"
-    recipe.write_text(recipe_of("linear", folder, ("base", "a")), encoding="utf-8")
-    out = folder / "out"
-    merge = [sys.executable, "-m", "merge_dsl", "merge", str(recipe), "--out", str(out)]
-    _run(merge, out)
-    cost = _run(merge, out)
-    print(f"| `linear` of two of {LARGE.count * 2 / 1e9:.1f} GB | {_shown(cost)} | | | |")
+    merge = _merge("linear", folder, ("base", "a"))
+    _run(merge, folder)
+    cost = _run(merge, folder)
+    size = LARGE.count * 2 / 1e9
+    print(f"| `linear` of two models of {size:.1f} GB | {_shown(cost)} | | | |")
     return [f"{cost.anonymous:.0f} MB for a large model"] * (cost.anonymous > ANONYMOUS)
+
+
+def _merge(method: str, folder: Path, names: tuple[str, ...] = ("base", "a", "b")) -> list[str]:
+    recipe = folder / f"{method}.merge"
+    recipe.write_text(recipe_of(method, folder, names), encoding="utf-8")
+    asked = [str(recipe), "--out", str(folder / OUT)]
+    return [sys.executable, "-m", "merge_dsl", "merge", *asked]
 
 
 def recipe_of(method: str, folder: Path, names: tuple[str, ...] = ("base", "a", "b")) -> str:
@@ -152,18 +158,19 @@ def _shown(cost: Cost) -> str:
     return f"{cost.cpu:.2f} | {cost.anonymous:.0f}"
 
 
-def _run(command: list[str], out: Path) -> Cost:
+def _run(command: list[str], folder: Path) -> Cost:
     """Run it, and remove what it wrote."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    environment |= {
-        "XDG_CACHE_HOME": str(out.parent / "cache"),  # so that the first is a first
-        "PYTHONPYCACHEPREFIX": str(out.parent / "bytecode"),
-    }
+    environment["XDG_CACHE_HOME"] = str(folder / CACHE)
+    environment["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    start, anonymous = time.perf_counter(), 0.0
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
+    anonymous = 0.0
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=said
+        ) as process,
+    ):
         status = Path(f"/proc/{process.pid}/status")
         while True:
             done, code, used = os.wait4(process.pid, os.WNOHANG)
@@ -173,16 +180,15 @@ def _run(command: list[str], out: Path) -> Cost:
             time.sleep(0.02)
         process.returncode = os.waitstatus_to_exitcode(code)
         if process.returncode:
-            said = process.stderr.read().decode() if process.stderr else ""
-            raise SystemExit(
-                f"{' '.join(command)} ended with {process.returncode}:\n{said[-2000:]}"
-            )
-    wall = time.perf_counter() - start
+            said.seek(0)
+            tail = said.read()[-2000:].decode(errors="replace")
+            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{tail}")
+    out = folder / OUT
     if out.is_dir():
         shutil.rmtree(out)
     else:
-        out.unlink()
-    return Cost(used.ru_utime + used.ru_stime, wall, anonymous)
+        out.unlink(missing_ok=True)
+    return Cost(used.ru_utime + used.ru_stime, anonymous)
 
 
 def _anonymous(status: Path) -> float:

@@ -7,7 +7,7 @@ and Raffel 2022, arXiv:2111.09832. WiSE-FT: Wortsman et al. 2022, arXiv:2109.019
 from collections.abc import Iterator
 
 from vlm.methods.arrays import Array
-from vlm.methods.given import Settings, Shared, weight_sum, weights_of
+from vlm.methods.given import Settings, Shared, no_base, weight_sum, weights_of
 from vlm.methods.masks import Draw
 from vlm.methods.pieces import Pieces, add_up, onto, piecewise
 
@@ -54,10 +54,12 @@ def wise_ft(
     From the nearer end, so that either is met. `settings` and `draw` are not read. Raises MergeError
     without a base.
     """
+    if pieces.base is None:
+        raise no_base()
     alpha = shared["alpha"]
-    near = alpha < 0.5
-    for _, base, (delta,) in pieces.differences():
-        yield onto(base, delta, alpha) if near else onto(base + delta, delta, alpha - 1.0)
+    for _, base, (tuned,) in pieces.walk():
+        delta = tuned - base
+        yield onto(base, delta, alpha) if alpha < 0.5 else onto(tuned, delta, alpha - 1.0)
 
 
 @piecewise

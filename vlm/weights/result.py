@@ -72,10 +72,21 @@ class Result:
         else:
             for piece in blended(portion, role, self.host, self.sources):
                 yield _rounded(piece, dtype, name)
-        for origin in origins_of(portion.made_by):
+        for checkpoint, spelt in self._read(role):
+            checkpoint.done(spelt)
+
+    def ahead(self, name: str) -> None:
+        """Let the system read what a tensor is made of, while another is computed."""
+        for outer in self.made[name].sources:
+            for checkpoint, spelt in self._read(self.host.anatomy.roles[outer]):
+                checkpoint.ahead(spelt)
+
+    def _read(self, role: Role) -> Iterator[tuple[Checkpoint, str]]:
+        """The files that a tensor is read from, and its names there."""
+        for origin in origins_of(self._portion(role).made_by):
             source = self.sources[origin.model]
             if isinstance(source.checkpoint, Checkpoint) and role in source.names:
-                source.checkpoint.done(source.names[role])
+                yield source.checkpoint, source.names[role]
 
     def _tensor(self, name: str) -> "Tensor":
         """One whole tensor of the host's, for what is made of several."""

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ class Item:
     shape: tuple[int, ...]
     kept: str | None
     numbers: Callable[[str], Iterable[Numbers]]
+    ahead: Callable[[], None] = lambda: None  # is called when the one before it is asked for
 
 
 def write_model(
@@ -76,7 +78,7 @@ def write_model(
     check_whole(candidate, host, sources)
     result = Result(portions_of(candidate, host), host, sources)
     items = {
-        name: Item(shape, kept, partial(result.numbers, name))
+        name: Item(shape, kept, partial(result.numbers, name), partial(result.ahead, name))
         for name, (shape, kept) in result.tensors.items()
     }
     write_items(
@@ -134,7 +136,11 @@ def write_items(
         done += count
         tell(done, total)
 
+    following = dict(pairwise(planned))
+
     def numbers(name: str) -> Iterable[Numbers]:
+        if name in following:
+            items[following[name]].ahead()
         return items[name].numbers(planned[name].dtype)
 
     steady_memory()
