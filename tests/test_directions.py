@@ -6,11 +6,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "open_clip", "datasets", "vlm"}
-PLAIN = {  # what `vlm` may know of the front half: data, no text
+PLAIN = {  # what `vlm` may know of the front half: data and fingerprints, no text
     "merge_dsl.space.candidate",
     "merge_dsl.meaning.engines",
     "merge_dsl.meaning.methods",
     "merge_dsl.meaning.metrics",
+    "merge_dsl.meaning.prints",
     "merge_dsl.search.report",
 }
 
