@@ -1,7 +1,7 @@
 """Ask mergekit 0.1.5 for every case, and keep what it says beside this file.
 
-    python -m venv /tmp/mk && /tmp/mk/bin/pip install torch==2.13.0 mergekit==0.1.5
-    OMP_NUM_THREADS=1 /tmp/mk/bin/python tests/vlm/methods/oracle/make.py
+    python -m venv oracle-venv && oracle-venv/bin/pip install torch==2.13.0 mergekit==0.1.5
+    OMP_NUM_THREADS=1 oracle-venv/bin/python tests/vlm/methods/oracle/make.py
 
 mergekit is LGPL-3.0: it is run, as a tool of its own, and no part of awase. What is kept are its
 inputs (drawn here), the random masks that it drew, and its results, all of fp32 inputs.
