@@ -61,7 +61,7 @@ WRITE: dict[str, Option] = {
     "licence": Option("text", about="under which the result is given"),
     "license": Option("text", about="the same"),
 }
-SHARD_BYTES = 5 * 1024**3  # where `shard` is not written, as in `vlm/weights/writer.py`
+SHARD_BYTES = 5 * 1024**3  # where `shard` is not written
 ROUTE = ("repeat", "walk", "scale", "scale_of")
 SCALE_OF = ("stream", "mlp")  # what the scale of a hop multiplies
 PLANNED_METHODS = ("fisher", "regmean")  # they read data; nothing measures it for them yet

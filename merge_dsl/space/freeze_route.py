@@ -8,7 +8,7 @@ or, where a comment or the whole path would go with it, is walked 0 times. A `pe
 import re
 from collections.abc import Sequence
 
-from merge_dsl.meaning.recipe import Assignment, Hop, Let
+from merge_dsl.meaning.recipe import Assignment, Hop
 from merge_dsl.meaning.values import Expr, Series, draws
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import gene_of
@@ -31,8 +31,8 @@ def freeze_route(source: Source, space: RouteSpace, values: Sequence[Value]) -> 
         {ref.name for ref in space.recipe.references},
         {slot.hole for slot in table},
         lambda let: [
-            (hole, spoken(_value(table, hole.span.start, 0, let.value)))
-            for hole in draws(let.value)
+            (hole, edit.text)
+            for hole, edit in zip(draws(let.value), _values(let.value, table), strict=True)
         ],
     )
     edits = edits_of_route(source.text, space, table)
@@ -45,7 +45,7 @@ def edits_of_route(text: str, space: RouteSpace, table: Table) -> list[Edit]:
     for let in space.recipe.lets.values():
         drawn = any(Slot(draw.span.start, SHARED, 0) in table for draw in draws(let.value))
         if drawn and not let.imported:
-            edits += _let(let, table)
+            edits += _values(let.value, table)
     route = space.route
     if route.pool:
         for name in ("walk", "scale"):
@@ -60,10 +60,6 @@ def edits_of_route(text: str, space: RouteSpace, table: Table) -> list[Edit]:
         else:
             edits += _of_list(text, route.hops, kept, table)
     return edits
-
-
-def _let(let: Let, table: Table) -> list[Edit]:
-    return _values(let.value, table)
 
 
 def _values(expr: Expr, table: Table) -> list[Edit]:
