@@ -36,11 +36,6 @@ def not_yet(recipe: Recipe, target: str) -> list[Diagnostic]:
         found += _search(search, target in recipe.routes)
     for search in searches[1:]:
         found.append(_later(search.target_span, f"a second search of `{target}`"))
-    for search in recipe.searches[1:]:
-        if search.target != recipe.searches[0].target:
-            found.append(
-                _later(search.target_span, f"a search after `search {recipe.searches[0].target}`")
-            )
     for report in recipe.reports:
         if report.target == target:
             for term in report.terms:
@@ -70,9 +65,7 @@ def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
 
 
 def _origin(recipe: Recipe, origin: OriginRef) -> Iterator[Diagnostic]:
-    """What is made here and taken on, or a model of which nothing is known."""
-    if origin.model in recipe.stages:
-        yield _later(origin.span, f"taking from `{origin.model}`, which is made here,")
+    """A model of which nothing is known."""
     model = recipe.models.get(origin.model)
     if model is not None and model.facts is None and model.problem is None:
         message = f"nothing is known of `{model.place}`: it is not downloaded"
