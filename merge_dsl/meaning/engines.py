@@ -24,7 +24,9 @@ ENGINES: dict[str, dict[str, Option]] = {
     "random": {},
     "nsga2": {"population": Option("int", low=2, about="candidates a generation")},
 }
-PLANNED_ENGINES = ("nsga2",)
+SEVERAL_AIMS = ("nsga2", "random")  # engines that take several `maximize` lines
+POPULATIONS = {"nsga2": 24, "random": 8}  # where none is written; that of cma_es grows with genes
+PICK = "knee"  # where several aims are searched and none is written
 
 SEARCH: dict[str, Option] = {
     "by": Option("engine", about="the engine that proposes candidates"),

@@ -73,6 +73,7 @@ FIRST: tuple[Rule, ...] = (
     sequence.directions,
     sequence.weights,
     sequence.picks,
+    sequence.aims,
     sequence.engines,
     waste.ignored,
     hops.values,

@@ -89,15 +89,9 @@ def _route(recipe: Recipe, route: Route) -> Iterator[Diagnostic]:
 
 
 def _search(search: Search, of_route: bool) -> Iterator[Diagnostic]:
-    for objective in search.objectives[1:]:
-        yield _later(objective.span, "a second objective")
     for objective in search.objectives:
         for term in objective.terms:
             if term.metric in engines.PLANNED_METRICS:
                 yield _later(term.metric_span, f"the metric `{term.metric}`")
-    if search.engine.name in engines.PLANNED_ENGINES:
-        yield _later(search.engine.span, f"`{search.engine.name}`")
-    if search.pick_span is not None:
-        yield _later(search.pick_span, "`pick`")
     for require in () if of_route else search.requires:
         yield _later(require.span, "`require`")
