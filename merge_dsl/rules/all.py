@@ -124,6 +124,7 @@ STAGES: tuple[tuple[Rule, ...], ...] = (
         waste.scales,
         waste.covered,
         cost.memory,
+        requires.never_met,
         cost.hours,
     ),
 )

@@ -69,6 +69,9 @@ CASES = {
     "N112": BLENDED + 'write student to "a"\n⟦write student to "b" { dtype = bf16 }⟧\n',
     "N199": swap("by task_arithmetic", "by ⟦fisher⟧"),
     "K202": swap("    base base\n", "").replace("task_arithmetic", "⟦task_arithmetic⟧"),
+    "K213": swap("\n}\nsearch student", "\n  ⟦require 1 < 1 - zero⟧\n}\nsearch student").replace(
+        "recipe test\n", "recipe test\nlet zero = 0.0\n"
+    ),
     "K212": swap("  by = cma_es", "  ⟦maximize cider on dev⟧\n  by = cma_es"),
     "K203": swap("1000 trials", "1000 trials or ⟦4GiB⟧"),
     "K204 constant": swap("by task_arithmetic", "by ties").replace(WEIGHT, "density = ⟦1.5⟧"),
