@@ -53,7 +53,7 @@ def test_route_jp_math() -> None:
     assert list(recipe.routes) == ["drawn", "found"]
     assert recipe.searches[0].budget.generations == 100
     assert recipe.data["mgsm_test"].subset == "ja"
-    assert [d.code for d in not_yet(recipe, "found")] == ["N199"] * 2  # the metric, twice
+    assert not not_yet(recipe, "found")
 
 
 def test_hybrid_polyglot(tmp_path: Path) -> None:

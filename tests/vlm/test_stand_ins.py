@@ -125,3 +125,27 @@ def test_hybrid_polyglot(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.Mon
     assert model.config.model_type == "llava_next"
     assert main(["merge", str(run / "best.merge"), "--out", "again"]) == 0
     assert weights(Path("again")) == weights(Path("out/hybrid_polyglot"))
+
+
+def test_route_jp_math(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A road through two language models, found among 192 slots; no picture anywhere."""
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("jp", "math"), 2):
+        save_mistral(Path(name), tokenizer, seed=seed)
+    some = [
+        {"question": f"{i}たす{i}は？", "answer": str(2 * i), "split": "search" if i < 3 else "test"}
+        for i in range(5)
+    ]
+    save_rows(Path("gsm.parquet"), some[:3])
+    save_rows(Path("mgsm.parquet"), some)
+    names = {"jp": "jp", "math": "math", "gsm_dev": "gsm.parquet", "mgsm_test": "mgsm.parquet"}
+    stand_ins = [word for pair in names.items() for word in ("--with", "=".join(pair))]
+    recipe = str(RECIPES / "route_jp_math.merge")
+    assert main(["evolve", recipe, "--trials", "3", "--quiet", *stand_ins]) == 0
+
+    trials = [one for one in records(Path("runs/route_jp_math")) if one["kind"] == "trial"]
+    assert len(trials) == 4 and all(one["score"] == 0.0 or one["excess"] for one in trials)
+    model = t.AutoModelForCausalLM.from_pretrained("out/route_jp_math")
+    assert 24 <= model.config.num_hidden_layers <= 48
+    assert main(["merge", "runs/route_jp_math/best.merge", "--out", "again"]) == 0
+    assert weights(Path("again")) == weights(Path("out/route_jp_math"))
