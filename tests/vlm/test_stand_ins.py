@@ -133,7 +133,11 @@ def test_route_jp_math(tokenizer: Any, tmp_path: Path, monkeypatch: pytest.Monke
     for seed, name in enumerate(("jp", "math"), 2):
         save_mistral(Path(name), tokenizer, seed=seed)
     some = [
-        {"question": f"{i}たす{i}は？", "answer": str(2 * i), "split": "search" if i < 3 else "test"}
+        {
+            "question": f"{i}たす{i}は？",
+            "answer": str(2 * i),
+            "split": "search" if i < 3 else "test",
+        }
         for i in range(5)
     ]
     save_rows(Path("gsm.parquet"), some[:3])
