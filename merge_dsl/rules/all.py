@@ -76,6 +76,7 @@ FIRST: tuple[Rule, ...] = (
     sequence.engines,
     waste.ignored,
     hops.values,
+    hops.pairs,
     routes.complete,
     routes.empty,
     routes.never_walked,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning.recipe import Hop, OriginRef, Recipe, Require, Route
 from merge_dsl.meaning.requires import may_be
-from merge_dsl.meaning.values import draws, references
+from merge_dsl.meaning.values import Expr, Network, draws, references
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.lengths import Lengths, Unknown, fewest_through, lengths_of, most_often
 from merge_dsl.space.resolve import SpaceError
@@ -167,7 +167,11 @@ def _is_open(route: Route) -> bool:
         if hop.maybe:
             return True
         found += [value for value in (hop.repeat, hop.scale) if value is not None]
-    return any(draws(value) or references(value) for value in found)
+    return any(draws(value) or references(value) or _is_sought(value) for value in found)
+
+
+def _is_sought(value: Expr) -> bool:
+    return isinstance(value, Network) and value.weights is None
 
 
 def _middle(lengths: Lengths) -> tuple[int, int]:
