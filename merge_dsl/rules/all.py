@@ -78,6 +78,7 @@ FIRST: tuple[Rule, ...] = (
     hops.values,
     hops.pairs,
     routes.complete,
+    routes.endless,
     routes.empty,
     routes.never_walked,
     routes.turned_away,

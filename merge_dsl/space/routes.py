@@ -32,9 +32,9 @@ from merge_dsl.space.compile import Space, compile_space, gene_of
 from merge_dsl.space.genes import Gene
 from merge_dsl.space.pairs import REACH, heights_of, pairs_of, scale_at, weight_names
 from merge_dsl.space.resolve import SHARED, Frame, Slot, SpaceError
-from merge_dsl.space.road import Layer, Road, groups_of_places, road_of
+from merge_dsl.space.road import TALLEST, Layer, Road, groups_of_places, road_of
 
-LONGEST = 100_000  # steps of one walk
+LONGEST = TALLEST  # steps of one walk
 
 
 class RouteSpace(NamedTuple):
