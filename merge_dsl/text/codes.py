@@ -103,6 +103,8 @@ CODES: dict[str, tuple[str, Severity]] = {
     "R606": ("first-hop-scaled", WARNING),
     "R607": ("vanishing-scale", WARNING),
     "R608": ("no-road", ERROR),
+    "R609": ("many-pairs", WARNING),
+    "R610": ("endless-road", ERROR),
     "D701": ("reported-and-searched", ERROR),
     "D702": ("rows-in-both", ERROR),
     "D703": ("public-benchmark", WARNING),
