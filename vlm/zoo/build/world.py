@@ -103,7 +103,7 @@ def build(out: Path, work: Path) -> None:
 
     def tuned_tower(hands: tuple[str, ...], seed: int) -> CLIPVisionModel:
         teacher = lessons.english_names(facts, lessons.PLAIN)
-        settings: dict[str, Any] = {"steps": 600, "peak": 3e-4, "seed": seed, "title": hands[0]}
+        settings: dict[str, Any] = {"steps": 900, "peak": 5e-4, "seed": seed, "title": hands[0]}
         return tune_tower(english, tokenizer, teacher, *album_of(rows, concepts, hands), **settings)
 
     def noto_tower() -> CLIPVisionModel:
