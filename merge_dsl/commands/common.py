@@ -24,7 +24,6 @@ from merge_dsl.text.diagnostics import Diagnostic, Severity
 from merge_dsl.text.source import Source
 from merge_dsl.tools.show_text import show_text
 
-
 NO_FOLDERS: Mapping[str, Path] = {}
 
 
@@ -100,7 +99,9 @@ def open_job(path: str, download: bool = False, words: Mapping[str, str] = NONE)
     return job_of(source, recipe, target_of(recipe))
 
 
-def job_of(source: Source, recipe: Recipe, target: str, made: Mapping[str, Path] = NO_FOLDERS) -> Job:
+def job_of(
+    source: Source, recipe: Recipe, target: str, made: Mapping[str, Path] = NO_FOLDERS
+) -> Job:
     """One step of a recipe. `made` says where the earlier ones lie. Raises Mistake for a model that is
     not on this machine."""
     stages = {

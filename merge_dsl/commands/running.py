@@ -16,6 +16,7 @@ from merge_dsl.commands.asking import header_of, reported, required, scored, sea
 from merge_dsl.commands.common import Job, marked
 from merge_dsl.commands.merge import write_candidate
 from merge_dsl.commands.mistake import Mistake
+from merge_dsl.meaning.engines import PICK
 from merge_dsl.meaning.recipe import Search
 from merge_dsl.search.engine import Engine
 from merge_dsl.search.engines import ENGINES
@@ -54,7 +55,9 @@ class Run:
     budget: Budget
     quiet: bool
     title: str  # of the search, where it shows how far it is
-    rivals: dict[str, Path] = field(default_factory=dict)  # winners of earlier searches of the recipe
+    rivals: dict[str, Path] = field(
+        default_factory=dict
+    )  # winners of earlier searches of the recipe
 
     @property
     def first(self) -> Candidate | Walk:
@@ -186,7 +189,8 @@ def _search(run: Run, engine: Engine, evaluator: "Evaluator", journal: Journal) 
             progress.trial(trial.number + 1, trial.generation, trial.score, best, not replayed)
 
     with progress:
-        return run_search(engine, propose, evaluate, journal, run.budget, heard)
+        pick = run.search.pick or PICK
+        return run_search(engine, propose, evaluate, journal, run.budget, heard, pick=pick)
 
 
 def _unsearched(run: Run, host: str) -> "dict[str, Candidate] | dict[str, Walk]":

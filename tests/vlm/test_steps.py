@@ -73,7 +73,9 @@ def test_a_road_through_what_a_search_has_blended(place: Path) -> None:
     score = {model["name"]: model["scores"][0]["value"] for model in report["models"]}
     assert first["models"][-1]["scores"][0]["value"] == score["student"]
     with safe_open(Path("out/tiny/model.safetensors"), "numpy") as file:
-        layers = {name.split(".layers.")[1][0] for name in file.keys() if "model.layers" in name}
+        names_in_file = list(file.keys())
+    spoken = [name for name in names_in_file if "language_model" in name and ".layers." in name]
+    layers = {name.split(".layers.")[1][0] for name in spoken}
     assert layers in ({"0", "1", "2"}, {"0", "1", "2", "3"})
 
     best = (RUN / "best.merge").read_text()
@@ -112,6 +114,9 @@ def test_a_written_step_lies_where_the_recipe_says(place: Path) -> None:
 
 def test_a_last_step_without_a_search_is_built_of_the_winners(place: Path) -> None:
     done(place, HEAD + BLEND + HALF + 'write half to "out/half" { dtype = fp32 }\n')
+    origins = json.loads(Path("out/half/merge_origins.json").read_text())
+    assert origins["models"]["student"]["from"] == "an earlier step of this recipe"
+    assert set(origins["models"]["student"]["models"]) == {"base", "eyes", "tongue"}
     assert main(["merge", str(RUN / "best.merge"), "--out", "again", "--quiet"]) == 0
     assert weights(Path("out/half")) == weights(Path("again"))
 
