@@ -2,8 +2,8 @@
 
 The steps, in their order, each from a seed of its own: drawings and tasks, tokenizer, base language
 model, tower, the English VLM in three stages (it reads, it names, it answers in English), the Japanese
-language model, and two towers that go on from the VLM's on the hands of one artist each. On one machine the same seeds give the same bytes: one torch thread, because sums of
-floats depend on their order.
+language model, and two towers that go on from the VLM's, each on its own hands. On one machine the
+same seeds give the same bytes: one torch thread, because sums of floats depend on their order.
 """
 
 import argparse
@@ -211,9 +211,7 @@ def album_of(
     return pixels, torch.tensor([index[row["code"]] for row in seen])
 
 
-def save(
-    model: Any, reader: PreTrainedTokenizerFast | CLIPImageProcessorPil, folder: Path
-) -> None:
+def save(model: Any, reader: PreTrainedTokenizerFast | CLIPImageProcessorPil, folder: Path) -> None:
     """An ordinary transformers checkpoint in fp16, with its tokenizer, processor, or a tower's pixels."""
     model.half().eval()
     if not isinstance(model, CLIPVisionModel):
