@@ -48,8 +48,8 @@ def make_report(
     """Score everyone on the same questions. `tell` hears each model's name before it is scored.
 
     `rivals` are winners of earlier searches, of which this one is not made: reported beside those that
-    needed none. `seated` has the host with the tower of another parent; it stands for that parent where
-    that is a tower alone, which answers nothing.
+    needed none. `seated` has the host with the tower of another parent, which stands for that parent where
+    it is a tower alone and answers nothing.
     """
     tastings: list[tuple[str, Role, Tasting]] = []
     for name in (*parents, *rivals):
@@ -68,9 +68,9 @@ def make_report(
             notes.append(f"{name} is left out: {error.what}.")
 
     for name, candidate in (seated or {}).items():
-        assert evaluator.resident is not None
-        role: Role = "baseline" if evaluator.sources[name].answers else "parent"
-        taste(f"{name} in {evaluator.resident.host.name}", role, candidate)
+        if not evaluator.sources[name].answers:
+            assert evaluator.resident is not None
+            taste(f"{name} in {evaluator.resident.host.name}", "parent", candidate)
     for name, rival in baselines.items():
         taste(name, "baseline", rival)
     tell("evolved")

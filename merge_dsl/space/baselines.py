@@ -20,12 +20,12 @@ SEED = 0  # of the masks of the unsearched dare_ties
 def baselines(candidate: Candidate, host: str) -> dict[str, Candidate]:
     """Name -> candidate, in the order in which a report shows them. `host` is a model's name."""
     table = {}
-    sees = _is_of_towers(candidate)
-    if sees and all(len(blend.ingredients) > 1 for blend in candidate.blends):
+    shared = all(_guests(b, host) not in (0, len(b.ingredients)) for b in candidate.blends)
+    least = 3 if shared else 2  # of the host and one guest it is `linear 1/2`
+    if _is_of_towers(candidate) and all(len(b.ingredients) >= least for b in candidate.blends):
         table["uniform soup"] = _with(candidate, host, "soup", None)
-    if all(_guests(blend, host) not in (0, len(blend.ingredients)) for blend in candidate.blends):
-        if not (sees and len(_in_all(candidate, host)) == 1):  # else it is that guest, seated
-            table["graft"] = _with(candidate, host, "linear", (0.0, 1.0))
+    if shared:
+        table["graft"] = _with(candidate, host, "linear", (0.0, 1.0))
         table["linear 1/2"] = _with(candidate, host, "linear", (0.5, 0.5))
         table["linear 3/4"] = _with(candidate, host, "linear", (0.25, 0.75))
     if all(blend.base is not None for blend in candidate.blends):
