@@ -8,6 +8,7 @@ from merge_dsl.meaning.clip import problem_of
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.files import bytes_of
+from merge_dsl.meaning.lineage import ancestors
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, OriginRef
 from merge_dsl.meaning.stages import host_of
@@ -176,17 +177,26 @@ def _shown(pixels: tuple[tuple[float, ...], ...]) -> str:
 
 
 def without_projector(checked: Checked) -> Iterator[Diagnostic]:
-    """V511: a projector was tuned for one tower; another under it speaks to nobody."""
+    """V511: a projector was tuned for one tower; another under it, unless a relative, speaks to nobody."""
     for merge in checked.recipe.merges.values():
         host, _ = _projector(checked, merge)
         for line in merge.lines:
             if host is None or not _names(line, "vision.layers"):
                 continue
             models = {origin.model for origin in origins_of(line)}
-            if host not in models:
+            if host not in models and not _are_relatives(checked, host, models):
                 message = f"the projector is `{host}`'s, and this tower is not"
                 help = f"blend the tower with `{host}.vision`, or keep both from one model"
                 yield finding("V511", line.span, message, help)
+
+
+def _are_relatives(checked: Checked, host: str, models: set[str]) -> bool:
+    """Whether each of these towers is known to have an ancestor in common with the host's."""
+    families = []
+    for name in (host, *sorted(models)):
+        model = checked.recipe.models.get(name)
+        families.append(ancestors(model, "vision")[0] if model is not None else frozenset())
+    return all(families[0] & family for family in families[1:])
 
 
 def _projector(checked: Checked, merge: Merge) -> tuple[str | None, Facts | None]:
