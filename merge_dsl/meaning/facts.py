@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from merge_dsl.meaning.clip import architecture, tag_of
-from merge_dsl.meaning.configs import finite, meant_by, said_by, whole
+from merge_dsl.meaning.configs import finite, meant_by, said_by, short, whole
 from merge_dsl.meaning.files import bytes_of
 from merge_dsl.meaning.gguf import GgufError, read_gguf
 from merge_dsl.meaning.headers import BYTES, HeaderError, TensorEntry, read_checkpoint
@@ -153,7 +153,7 @@ def _open_clip(folder: Path) -> Facts | None:
 
 def _of_gguf(path: Path) -> Facts:
     try:
-        said = read_gguf(path)
+        said, sizes = read_gguf(path)
     except GgufError as error:
         raise FactsError(str(error)) from error
     kind = said.get("general.architecture")
@@ -174,6 +174,10 @@ def _of_gguf(path: Path) -> Facts:
         rope_theta=finite(said.get(f"{kind}.rope.freq_base")),
         text_type=kind or None,
         head_dim=count("attention.key_length") or (hidden // heads if hidden and heads else None),
+        norm_eps=short(said.get(f"{kind}.attention.layer_norm_rms_epsilon")),
+        tied="output.weight" not in sizes if sizes else None,
+        parameters=sum(sizes.values()) or None,
+        weight_bytes=sum(sizes.values()) * BYTES["F32"] or None,  # as it is dequantised
     )
 
 
