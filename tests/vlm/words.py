@@ -36,3 +36,25 @@ def small_tokenizer() -> PreTrainedTokenizerFast:
         bos_token="<s>",
         eos_token="</s>",
     )
+
+
+def japanese_tokenizer() -> PreTrainedTokenizerFast:
+    """A larger vocabulary, learnt from other words and so in another order, without an image token."""
+    words = ["これは青い猫である", "赤いリンゴと緑の梨", "is it an apple or what", "何が見えますか"]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=learnt(words * 2, ["</s>", "<s>", "<pad>", "<unk>"], 400),
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+    )
+
+
+def named_tokenizer(count: int, *names: str, **special: str) -> PreTrainedTokenizerFast:
+    """Words that are numbers, `w5`; the last tokens are special and have these names."""
+    inner = Tokenizer(models.WordLevel({f"w{i}": i for i in range(count)}, unk_token="w3"))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token="w0", bos_token="w1", eos_token="w2", **special
+    )
+    tokenizer.add_special_tokens({"additional_special_tokens": list(names)})
+    return tokenizer

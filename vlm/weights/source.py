@@ -19,6 +19,7 @@ from vlm.weights.raw import Raw, as_tensor
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vlm.weights.moved import Taken
     from vlm.weights.open_clip import Spelling
     from vlm.weights.views import Weights
 
@@ -39,6 +40,7 @@ class Source:
     difference: bool = False  # what is added to a model, not a model
     partial: bool = False  # a difference that is zero in every tensor that it does not hold
     trusted: bool = False  # the recipe allows code in its folder to be run
+    taken: "Taken | None" = None  # the tokenizer of another, of a host that takes it
     resident: dict[Role, Raw] = field(default_factory=dict, repr=False)
 
     @cached_property
