@@ -128,7 +128,9 @@ def _unblended(host: Source, donor: Source, role: Role, found: Move) -> "Tensor"
     import torch
 
     own, theirs = (
-        source.raw(role).widened(slice(None)).reshape(source.checkpoint.entries[source.name_of(role)].shape)
+        source.raw(role)
+        .widened(slice(None))
+        .reshape(source.checkpoint.entries[source.name_of(role)].shape)
         for source in (donor, host)
     )
     if own.shape[1:] != theirs.shape[1:]:
@@ -151,7 +153,7 @@ def _config(folder: Path, trusted: bool, found: Move) -> Any:
     config = read_config(str(folder), trusted)
     rows = config.get_text_config(decoder=True).vocab_size
     image = getattr(config, "image_token_id", None)
-    if rows != found.rows or (image is not None and not 0 <= image < found.count):
+    if rows != found.rows or (image is not None and not 0 <= image < found.size):
         raise MergeError(
             f"a {config.model_type} config does not say where its vocabulary ends, or its image token",
             "keep embed and head from the model that sees",

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from transformers import AutoModelForImageTextToText, AutoTokenizer
 
 from merge_dsl.cli import main
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin
-from tests.vlm.families import FAMILIES, IMAGE, text
+from tests.vlm.families import FAMILIES, IMAGE
 from tests.vlm.making import build, prompt, save
 from tests.vlm.test_vocabulary import EMBED, HEAD, spoken
 from tests.vlm.tiny import QUICK, evolve
@@ -121,7 +120,9 @@ GEMMA_WORDS = ("<image_soft_token>", "<start_of_image>", "<end_of_image>")
     ("name", "words", "rows", "total"),
     [("qwen2_vl", QWEN_WORDS, 128, 192), ("gemma3", GEMMA_WORDS, 130, 133)],
 )
-def test_other_families(name: str, words: tuple[str, ...], rows: int, total: int, tmp_path: Path) -> None:
+def test_other_families(
+    name: str, words: tuple[str, ...], rows: int, total: int, tmp_path: Path
+) -> None:
     """Untied with several tokens around a picture, and tied; a donor with rows to spare and without."""
     family = FAMILIES[name]
     partner = family.partner()
@@ -160,7 +161,10 @@ def whole(eyes: Source, *donors: str, ends: tuple[str, ...] = ()) -> Candidate:
     ends = ends or ("language.embed", "language.head")
     kept = tuple(unit for unit in eyes.anatomy.units if unit not in ends)
     takes = tuple(Ingredient(Origin(n), {"weight": (1.0,) * len(ends)}) for n in donors)
-    settings: dict[str, Any] = {"normalize": (1.0,) * len(ends), "vocabulary": ("whole",) * len(ends)}
+    settings: dict[str, Any] = {
+        "normalize": (1.0,) * len(ends),
+        "vocabulary": ("whole",) * len(ends),
+    }
     blend = Blend(ends, "linear", None, takes, settings)
     return Candidate("child", {}, (Keep(kept, Origin(eyes.name)),), (blend,))
 
@@ -196,16 +200,28 @@ def test_an_image_token_without_a_name(two: dict[str, Source], tmp_path: Path) -
 
 
 def test_an_older_host_that_leaves_its_image_token_out(
-    parents: Mapping[str, Path], two: dict[str, Source], tmp_path: Path
+    two: dict[str, Source], tmp_path: Path
 ) -> None:
-    """4.x wrote no default: the number must be written out where it is another now."""
-    host = Path(shutil.copytree(parents["eyes"], tmp_path / "eyes"))
-    default = 32000
-    config = json.loads((host / "config.json").read_text())
-    own = config.pop("image_token_index", None) or config.pop("image_token_id")
-    (host / "config.json").write_text(json.dumps(config))
+    """4.x wrote no default, LLaVA's is 32000: the number is written out where it is another now."""
+    family, host = FAMILIES["llava"], tmp_path / "eyes"
+    config = family.config()
+    config.text_config.vocab_size, config.image_token_index = 32064, 32000
+    save(build(config, seed=1), host, family, "hub")
+    named_tokenizer(32000, "<image>").save_pretrained(host)
+    table = json.loads((host / "config.json").read_text())
+    for key in ("image_token_index", "image_token_id"):
+        table.pop(key, None)
+    (host / "config.json").write_text(json.dumps(table))
+    partner = family.partner()
+    partner.vocab_size = 128
+    save(build(partner, seed=2), tmp_path / "tongue", family)
+    named_tokenizer(100).save_pretrained(tmp_path / "tongue")
+    both = {name: open_source(name, tmp_path / name) for name in ("eyes", "tongue")}
+    write_model(whole(both["eyes"], "tongue"), both, tmp_path / "out", recipe="r\n")
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path / "out")
+    assert (model.config.image_token_id, model.config.text_config.vocab_size) == (100, 128)
     tokens = json.loads((host / "tokenizer.json").read_text())
-    assert any(entry["id"] == own for entry in tokens["added_tokens"])
-    both = {**two, "eyes": open_source("eyes", host)}
-    with pytest.raises(MergeError, match=f"says image_token_index {default}|image_token_id {default}"):
-        write_model(spoken("whole"), both, tmp_path / "out", recipe="r\n")
+    tokens["added_tokens"] = [e for e in tokens["added_tokens"] if e["content"] != "<image>"]
+    (host / "tokenizer.json").write_text(json.dumps(tokens))
+    with pytest.raises(MergeError, match=r"says image_token_i\w+ 32000, and it has no such token"):
+        write_model(whole(both["eyes"], "tongue"), both, tmp_path / "again", recipe="r\n")

@@ -42,8 +42,10 @@ class Move(NamedTuple):
     """What a taken tokenizer comes to."""
 
     moved: tuple[Token, ...]
-    numbers: Mapping[int, int]  # token of the host -> the same token of the result, where there is one
-    count: int  # tokens of the result
+    numbers: Mapping[
+        int, int
+    ]  # token of the host -> the same token of the result, where there is one
+    size: int  # tokens of the result
     rows: int  # of its embedding, padding included
 
 
@@ -64,7 +66,7 @@ class Vocabulary(NamedTuple):
     added: Mapping[int, Table]
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """How many tokens there are; a new one gets this number."""
         return max(len(self.whole["model"]["vocab"]), max(self.added, default=-1) + 1)
 
@@ -76,20 +78,22 @@ def move(host: Path, donor: Path, rows: tuple[int, int], config: Any) -> Move:
     transformers reads it. Raises MergeError for a token that the config names and the tokenizer lacks.
     """
     own, taken = vocabulary_of(host), vocabulary_of(donor)
-    if taken.count > rows[1]:
+    if taken.size > rows[1]:
         raise MergeError(
-            f"the tokenizer of {donor} has {taken.count} tokens, its embedding {rows[1]} rows",
+            f"the tokenizer of {donor} has {taken.size} tokens, its embedding {rows[1]} rows",
             "save the model with its own tokenizer",
         )
     names = {number: name for name, number in own.numbers.items()}
     wanted = {number: entry for number, entry in own.added.items() if entry.get("special")}
-    wanted |= {n: own.added.get(n, {}) for n in _named_by(config, names, host, (rows[0], taken.count))}
+    wanted |= {
+        n: own.added.get(n, {}) for n in _named_by(config, names, host, (rows[0], taken.size))
+    }
     said = _templates(host)
     wanted |= {n: e for n, e in own.added.items() if str(e["content"]) in said}
     missing = sorted(n for n in wanted if names[n] not in taken.numbers and n < rows[0])
-    moved = tuple(Token(names[n], n, taken.count + i) for i, n in enumerate(missing))
+    moved = tuple(Token(names[n], n, taken.size + i) for i, n in enumerate(missing))
     result = {**taken.numbers, **{token.name: token.new for token in moved}}
-    count = taken.count + len(moved)
+    count = taken.size + len(moved)
     padded = any(side % ROUND == 0 for side in rows)
     room = -count % ROUND if padded else 0
     numbers = {number: result[name] for number, name in names.items() if name in result}
@@ -216,7 +220,7 @@ def _speaking(config: Table, rows: int, speech: Table) -> Table:
     """A config with as many tokens, begun and ended as the donor does."""
     inner = config.get("text_config")
     nested = isinstance(inner, dict)
-    if nested:
+    if isinstance(inner, dict):
         config = {**config, "text_config": {**inner, "vocab_size": rows, **speech}}
     if not nested or "vocab_size" in config:
         config = {**config, "vocab_size": rows}
@@ -230,7 +234,12 @@ def _tokenizer_config(host: Path, donor: Path, entries: list[Table], known: set[
     taken = {**_read(donor / "special_tokens_map.json"), **_read(donor / WORDS)}
     result = {n: v for n, v in taken.items() if n not in ("chat_template", "tokenizer_file")}
     result.setdefault("tokenizer_class", "PreTrainedTokenizerFast")
-    for name in ("chat_template", "processor_class", "padding_side", "model_specific_special_tokens"):
+    for name in (
+        "chat_template",
+        "processor_class",
+        "padding_side",
+        "model_specific_special_tokens",
+    ):
         if name in own:
             result[name] = own[name]
     moved = [entry["content"] for entry in entries]

@@ -52,7 +52,7 @@ def _words(host: Source) -> dict[str, Any]:
     assert host.taken is not None
     donor, found = host.taken.donor, host.taken.move
     moved = {t.name: {"row": t.new, "from": host.name, "its row": t.old} for t in found.moved}
-    return {"rows": found.rows, "tokens": found.count, "of": donor, "moved": moved}
+    return {"rows": found.rows, "tokens": found.size, "of": donor, "moved": moved}
 
 
 def _origin(portion: Portion) -> dict[str, Any]:
