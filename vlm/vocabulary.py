@@ -23,7 +23,8 @@ from merge_dsl.space.candidate import Blend, Candidate
 from vlm.anatomy.body import Role
 from vlm.errors import MergeError
 from vlm.merge import TOKENS, Sources, origins_of
-from vlm.weights.moved import SPOKEN, Move, Taken, move, write_beside
+from vlm.weights.moved import SPOKEN, Move, Taken, move
+from vlm.weights.moved_files import write_beside
 from vlm.weights.source import Source
 from vlm.weights.tokens import need_tokens
 

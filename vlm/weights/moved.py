@@ -1,15 +1,13 @@
 """A tokenizer taken whole, with another model's special tokens added behind its own.
 
 In: the folders of the model that sees (the host) and of the model whose tokenizer is taken (the donor).
-Out: which tokens move to which row, and a folder of small files: the host's config and processor, speaking
-of the donor's tokens by number, and the donor's tokenizer with the host's tokens in it. The files are edited as
-they stand, so nothing of the tokenizer is built anew. Tokens are told apart by name.
+Out: which tokens move, and to which row. Tokens are told apart by name. What is then written is in
+`vlm/weights/moved_files.py`.
 """
 
 import json
 import re
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -20,11 +18,6 @@ from vlm.weights.tokens import FILE
 CONFIG, GENERATION, WORDS = "config.json", "generation_config.json", "tokenizer_config.json"
 NUMBERED = re.compile(r"\w+_token_(id|ids|index)")  # keys of a config that hold tokens by number
 SPOKEN = ("bos_token_id", "eos_token_id", "pad_token_id")  # of whom the tokenizer is
-# Other files of a tokenizer: they would not have the tokens that moved.
-OTHERS = (
-    FILE, WORDS, "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt",
-    "merges.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model",
-)  # fmt: skip
 ROUND = 64  # embeddings are padded to a multiple of this, where they are padded at all
 
 Table = dict[str, Any]
@@ -124,7 +117,7 @@ def _named_by(
     `sizes`: the rows of the host's embedding, and how many tokens there will be before they move.
     """
     rows, count = sizes
-    written = _read(host / CONFIG)
+    written = read_table(host / CONFIG)
     found = []
     for key, value in config.to_dict().items():
         if not NUMBERED.fullmatch(key) or key in SPOKEN or type(value) is not int or value < 0:
@@ -141,146 +134,13 @@ def _named_by(
 
 def _templates(folder: Path) -> str:
     """Every text by which the host is asked."""
-    texts = [str(_read(folder / WORDS).get("chat_template", ""))]
+    texts = [str(read_table(folder / WORDS).get("chat_template", ""))]
     for path in (*folder.glob("chat_template*"), *folder.glob("*processor_config.json")):
         texts.append(path.read_text(encoding="utf-8", errors="replace"))
     return "\n".join(texts)
 
 
-def write_beside(
-    found: Move, host: Path, donor: Path, config: Any, speech: Table, into: Path
-) -> None:
-    """Write config, processor and tokenizer of the result into `into`.
-
-    `config` is the host's, as transformers reads it; `speech` has the donor's `bos_token_id` and its like. Raises MergeError where a file of the two is
-    none, and where the tokenizer, once written, gives a token another number.
-    """
-    for path in _small(host):
-        if path.name == CONFIG:
-            told = {**_written_out(config), **_read(path)}
-            table = _speaking(_renumbered(told, found.numbers), found.rows, speech)
-        elif path.name == GENERATION:
-            table = _renumbered(_read(path), found.numbers)
-            table |= {key: value for key, value in speech.items() if value is not None}
-        elif path.name.endswith("processor_config.json"):
-            table = _renumbered(_read(path), found.numbers)
-        else:
-            shutil.copyfile(path, into / path.name)
-            continue
-        _write(into / path.name, table)
-    taken = vocabulary_of(donor)
-    theirs = vocabulary_of(host).added
-    entries = [{**_entry(theirs.get(t.old, {}), t.name), "id": t.new} for t in found.moved]
-    whole = {**taken.whole, "added_tokens": [*(taken.whole.get("added_tokens") or []), *entries]}
-    _write(into / FILE, whole)
-    _write(into / WORDS, _tokenizer_config(host, donor, entries, set(taken.numbers)))
-    _check(into / FILE, found)
-
-
-def _written_out(config: Any) -> Table:
-    """The numbers of tokens that a config has without saying so."""
-    told = config.to_dict().items()
-    return {key: n for key, n in told if NUMBERED.fullmatch(key) and key not in SPOKEN}
-
-
-def _small(folder: Path) -> Iterable[Path]:
-    from vlm.weights.writer import other_files
-
-    return (path for path in other_files(folder) if path.name not in OTHERS)
-
-
-def _entry(entry: Table, name: str) -> Table:
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    return {"content": name, **flags, "special": True, **entry}
-
-
-def _renumbered(table: Table, numbers: Mapping[int, int]) -> Table:
-    """The same table, tokens by their new numbers; what is no number or no token stays."""
-    changed: Table = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            changed[key] = _renumbered(value, numbers)
-        elif NUMBERED.fullmatch(key):
-            changed[key] = _number(value, numbers)
-        elif key in ("suppress_tokens", "begin_suppress_tokens", "bad_words_ids"):
-            changed[key] = _number(value, numbers) or None
-        else:
-            changed[key] = value
-    return changed
-
-
-def _number(value: Any, numbers: Mapping[int, int]) -> Any:
-    if isinstance(value, list):
-        found = [_number(one, numbers) for one in value]
-        return [one for one in found if one is not None and one != []]
-    return numbers.get(value, value if type(value) is not int or value < 0 else None)
-
-
-def _speaking(config: Table, rows: int, speech: Table) -> Table:
-    """A config with as many tokens, begun and ended as the donor does."""
-    inner = config.get("text_config")
-    nested = isinstance(inner, dict)
-    if isinstance(inner, dict):
-        config = {**config, "text_config": {**inner, "vocab_size": rows, **speech}}
-    if not nested or "vocab_size" in config:
-        config = {**config, "vocab_size": rows}
-    outer = {key: value for key, value in speech.items() if not nested or key in config}
-    return config | outer
-
-
-def _tokenizer_config(host: Path, donor: Path, entries: list[Table], known: set[str]) -> Table:
-    """The donor's, with the words by which the host's processor and template know its tokens."""
-    own = {**_read(host / "special_tokens_map.json"), **_read(host / WORDS)}
-    taken = {**_read(donor / "special_tokens_map.json"), **_read(donor / WORDS)}
-    result = {n: v for n, v in taken.items() if n not in ("chat_template", "tokenizer_file")}
-    result.setdefault("tokenizer_class", "PreTrainedTokenizerFast")
-    for name in (
-        "chat_template",
-        "processor_class",
-        "padding_side",
-        "model_specific_special_tokens",
-    ):
-        if name in own:
-            result[name] = own[name]
-    moved = [entry["content"] for entry in entries]
-    for name, value in own.items():
-        text = value.get("content") if isinstance(value, dict) else value
-        if name.endswith("_token") and text in (*moved, *known):
-            result.setdefault(name, value)
-    extra = own.get("extra_special_tokens")
-    if isinstance(extra, dict):
-        result["extra_special_tokens"] = extra
-    else:
-        for name in ("extra_special_tokens", "additional_special_tokens"):
-            if isinstance(own.get(name), list) or isinstance(result.get(name), list):
-                listed = result.get(name) if isinstance(result.get(name), list) else []
-                result[name] = list(dict.fromkeys([*map(_text, listed or []), *moved]))
-    if "added_tokens_decoder" in result:
-        decoder = {str(e["id"]): {k: v for k, v in e.items() if k != "id"} for e in entries}
-        result["added_tokens_decoder"] = {**result["added_tokens_decoder"], **decoder}
-    return result
-
-
-def _text(token: Any) -> str:
-    return str(token.get("content") if isinstance(token, dict) else token)
-
-
-def _check(path: Path, found: Move) -> None:
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # its reader raises nothing finer
-        raise MergeError(f"the taken tokenizer cannot be read: {error}", "save it anew") from error
-    for token in found.moved:
-        if tokenizer.token_to_id(token.name) != token.new:
-            raise MergeError(
-                f"{token.name} would be token {tokenizer.token_to_id(token.name)}, not {token.new}",
-                "the donor's tokenizer has gaps: save it anew with transformers",
-            )
-
-
-def _read(path: Path) -> Table:
+def read_table(path: Path) -> Table:
     """A small table; none where there is no such file."""
     if not path.is_file():
         return {}
@@ -291,7 +151,3 @@ def _read(path: Path) -> Table:
     if not isinstance(table, dict):
         raise MergeError(f"{path} is no table", "fetch the file anew")
     return table
-
-
-def _write(path: Path, table: Table) -> None:
-    path.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
