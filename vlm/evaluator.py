@@ -20,7 +20,7 @@ from vlm.resident import Resident, load_model
 from vlm.route.walker import Walker
 from vlm.score import Ask, Tasting, taste
 from vlm.tasks.questions import Question, read_questions
-from vlm.weights.source import Source, open_sources
+from vlm.weights.source import NONE, Source, open_sources
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -47,8 +47,9 @@ class Evaluator:
         tables: Mapping[str, Table],
         differences: Collection[str] = (),
         trusted: Collection[str] = (),
+        architectures: Mapping[str, tuple[str, Mapping[str, Any]]] = NONE,
     ) -> None:
-        self.sources: dict[str, Source] = open_sources(models, differences, trusted)
+        self.sources: dict[str, Source] = open_sources(models, differences, trusted, architectures)
         self.folders = {name: source.folder for name, source in self.sources.items()}
         self.questions: dict[str, tuple[Question, ...]] = {
             name: read_questions(t.path, split=t.split, rows=t.rows, prompt=t.prompt)

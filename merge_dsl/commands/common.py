@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from merge_dsl.commands.fetch import fetch_models
 from merge_dsl.commands.mistake import CANNOT, FINDINGS, Mistake
+from merge_dsl.meaning.clip import architecture
 from merge_dsl.meaning.instead import address_words
 from merge_dsl.meaning.load import NONE, Loaded, load_recipe
 from merge_dsl.meaning.recipe import Recipe, Write
@@ -36,12 +38,18 @@ class Job:
     models: dict[str, Path]  # the parents that the target takes, and where they lie
 
 
-def marked(job: Job) -> dict[str, frozenset[str]]:
-    """What the recipe says of its parents: which are differences, and which may run code."""
+def marked(job: Job) -> dict[str, Any]:
+    """What the recipe says of its parents: which are differences, which may run code, and of which
+    architecture bare checkpoints are."""
     models = {name: job.recipe.models[name] for name in job.models}
     return {
         "differences": frozenset(n for n, model in models.items() if model.difference),
         "trusted": frozenset(n for n, model in models.items() if model.runs_code),
+        "architectures": {
+            name: (model.architecture, architecture(model.architecture) or {})
+            for name, model in models.items()
+            if model.architecture is not None
+        },
     }
 
 

@@ -80,8 +80,13 @@ class Facts(NamedTuple):
         return self.speaks if stack == "language" else self.sees
 
 
-def facts_of(place: Place, folder: Path | None) -> Facts | None:
-    """What is known of a model at a place. Raises FactsError for a damaged folder."""
+def facts_of(place: Place, folder: Path | None, architecture: str | None = None) -> Facts | None:
+    """What is known of a model at a place; `architecture` is open_clip's, of a bare checkpoint.
+
+    Raises FactsError for a damaged folder.
+    """
+    if architecture is not None:
+        return tower_facts(architecture)
     if folder is not None:
         return read_facts(folder)
     if place.scheme == "open_clip":

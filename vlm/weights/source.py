@@ -100,16 +100,27 @@ class Source:
         return {n: Made((n,), itself) for n, role in roles.items() if role in self.anatomy.shapes}
 
 
+NONE: Mapping[str, tuple[str, Mapping[str, Any]]] = {}
+
+
 def open_sources(
     models: Mapping[str, Path],
     differences: Collection[str] = (),
     trusted: Collection[str] = (),
+    architectures: Mapping[str, tuple[str, Mapping[str, Any]]] = NONE,
 ) -> dict[str, Source]:
     """Open the parents of a merge, and see in them what the recipe says they are.
+
+    `architectures` are those of bare checkpoints: what open_clip calls one, and its configuration.
 
     Adapters come last: which tensor an adapter changes is known from the models beside it.
     """
     found: dict[str, Source] = {}
+    models = dict(models)
+    for name, architecture in architectures.items():
+        from vlm.weights.open_clip_bare import Architecture, bare_folder
+
+        models[name] = bare_folder(models[name], Architecture(*architecture))
     for name, folder in models.items():
         if not is_adapter(folder):
             found[name] = open_source(
