@@ -96,7 +96,7 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
                     f" and {_by(shape)} in {host.name}",
                     _way_out(role),
                 )
-    _check_tokens(portions, sources)
+    _check_tokens(portions, host, sources)
     _check_placed(portions, host)
     _check_tied(portions, host)
     _check_lost(portions, host, sources)
@@ -128,15 +128,16 @@ def words_of(source: Source, role: Role) -> Words:
     return Words(source.folder, source.checkpoint.entries[source.name_of(role)].shape[0])
 
 
-def _check_tokens(portions: Mapping[str, Portion], sources: Sources) -> None:
-    """Rows that are blended as they stand must be of the same tokens."""
+def _check_tokens(portions: Mapping[str, Portion], host: Source, sources: Sources) -> None:
+    """Rows that are taken as they stand must be of the host's tokens, whose tokenizer the result has."""
     for role in TOKENS[:2]:
         portion = portions.get(role.unit)
-        if portion is None or isinstance(portion.made_by, Keep) or by_token(portion, role):
+        if portion is None or by_token(portion, role) or role not in host.names:
             continue
         names = dict.fromkeys(origin.model for origin in origins_of(portion.made_by))
-        whole = [name for name in names if role in sources[name].names]
-        check_same([(name, words_of(sources[name], role)) for name in whole])
+        names.pop(host.name, None)
+        whole = [(n, words_of(sources[n], role)) for n in names if role in sources[n].names]
+        check_same([(host.name, words_of(host, role)), *whole])
 
 
 def _check_placed(portions: Mapping[str, Portion], host: Source) -> None:

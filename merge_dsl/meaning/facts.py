@@ -59,6 +59,7 @@ class Facts(NamedTuple):
     # `layers`, but of the projector.
     cross_layers: tuple[int, ...] | None = None
     layer_keys: frozenset[str] | None = None  # tensors of language layer 0, from the headers
+    vision_keys: frozenset[str] | None = None  # of the tower's embedding and layer 0
     readable: bool | None = None  # whether the headers show where the language layers are
     vision_act: str | None = None
     image_size: int | None = None
@@ -125,6 +126,10 @@ def read_facts(folder: Path) -> Facts:
         entries = {n: entry for n, entry in entries.items() if n.startswith("visual.")}
     if entries:
         facts = _with_weights(facts, entries)
+    if clip is not None:
+        facts = facts._replace(
+            vision_keys=None
+        )  # open_clip has names of its own for what is the same
     # What nothing says is as the class of the config has it.
     return facts._replace(**_missing(facts, meant_by(config) if config else {}))
 
@@ -294,9 +299,17 @@ def _vision(entries: Mapping[str, TensorEntry], spots: Spots) -> dict[str, Any]:
     return {
         "vision_layers": layers,
         "layer_scale": scaled if layers else None,
+        "vision_keys": _seeing(spots) or None,
         "projector_in": first.shape[1] if first and len(first.shape) == 2 else None,
         "projector_out": last.shape[0] if last and len(last.shape) == 2 else None,
     }
+
+
+def _seeing(spots: Spots) -> frozenset[str]:
+    """What a tower is built of before its pool; old files also hold a table of positions that counts up."""
+    units = ("vision.embed", "vision.layers.0")
+    tails = (tail for unit, tail in spots.values() if unit in units)
+    return frozenset(tail for tail in tails if not tail.endswith("position_ids"))
 
 
 def _height(spots: Spots, stack: str) -> int | None:

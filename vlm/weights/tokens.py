@@ -88,7 +88,7 @@ def check_same(vocabularies: Sequence[tuple[str, Words]]) -> None:
             if other != token:
                 raise MergeError(
                     f"row {row} is {_shown(token)} in {first} and {_shown(other)} in {name}",
-                    "write `vocabulary = shared` in this blend, or keep embed and head from one model",
+                    "blend embed and head with `vocabulary = shared` or `whole`, or keep them from that model",
                 )
 
 
