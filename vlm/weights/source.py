@@ -117,10 +117,10 @@ def open_sources(
     """
     found: dict[str, Source] = {}
     models = dict(models)
-    for name, architecture in architectures.items():
+    for name in models.keys() & architectures.keys():
         from vlm.weights.open_clip_bare import Architecture, bare_folder
 
-        models[name] = bare_folder(models[name], Architecture(*architecture))
+        models[name] = bare_folder(models[name], Architecture(*architectures[name]))
     for name, folder in models.items():
         if not is_adapter(folder):
             found[name] = open_source(
