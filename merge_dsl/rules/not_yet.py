@@ -9,7 +9,6 @@ from merge_dsl.meaning import engines
 from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Recipe, Route, Search
 from merge_dsl.meaning.requires import names_in
 from merge_dsl.meaning.values import draws
-from merge_dsl.rules.blends import word_of
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.layout import origins_of
 from merge_dsl.space.required import requires_of
@@ -61,9 +60,6 @@ def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
         for origin in origins_of(line):
             yield from _origin(recipe, origin)
         if isinstance(line, BlendLine):
-            for assignment in line.shared:
-                if assignment.name == "vocabulary" and word_of(line, "vocabulary") == "whole":
-                    yield _later(assignment.span, "`vocabulary = whole`")
             for method in line.methods:
                 if method.name in engines.PLANNED_METHODS:
                     yield _later(method.span, f"the method `{method.name}`")

@@ -61,7 +61,7 @@ def _reads(facts: Facts) -> int | None:
 
 
 def against_host(checked: Checked) -> Iterator[Diagnostic]:
-    """V504, V508, V509, V510: towers that are mixed see pictures of one kind in one way."""
+    """M413, V504, V508, V509, V510: towers that are mixed see pictures of one kind in one way."""
     for merge in checked.recipe.merges.values():
         lines = {
             origin.span.start: line
@@ -89,6 +89,14 @@ def _pair(
     """`line` is the one that takes the second's embedding, where its positions are."""
     (one, facts), (origin, other) = first, second
     yield from _grids(first, second, line)
+    left_keys, right_keys = facts.vision_keys, other.vision_keys
+    unlike = left_keys ^ right_keys if left_keys and right_keys and line is not None else None
+    if unlike:
+        lone = min(unlike)
+        has, lacks = (one, origin) if lone in (left_keys or ()) else (origin, one)
+        message = f"the tower of `{has.model}` has `{lone}`; that of `{lacks.model}` has no such"
+        help = "these towers are built differently: keep `projector` from the model that the tower came with"
+        yield finding("M413", origin.span, f"{message} tensor", help)
     if facts.layer_scale is False and other.layer_scale:
         message = (
             f"`{origin.model}` scales what its layers add; `{one.model}` has no place for that"

@@ -50,7 +50,16 @@ def _origins(candidate: Candidate, host: Source, sources: Sources) -> dict[str, 
         portion = portion_of(portions, host.anatomy.roles[made.sources[0]])
         assert portion is not None  # `check_whole` has looked
         tensors[name] = _origin(portion)
-    return {"merge": candidate.name, "models": models, "tensors": tensors}
+    words = {"vocabulary": _words(host)} if host.taken is not None else {}
+    return {"merge": candidate.name, "models": models, **words, "tensors": tensors}
+
+
+def _words(host: Source) -> dict[str, Any]:
+    """Where the rows of a taken tokenizer come from, but for those that a blend makes."""
+    assert host.taken is not None
+    donor, found = host.taken.donor, host.taken.move
+    moved = {t.name: {"row": t.new, "from": host.name, "its row": t.old} for t in found.moved}
+    return {"rows": found.rows, "tokens": found.size, "of": donor, "moved": moved}
 
 
 def _origin(portion: Portion) -> dict[str, Any]:
@@ -105,12 +114,16 @@ def _card(candidate: Candidate, host: Source, recipe: str, named: list[str]) -> 
         head.insert(1, "pipeline_tag: image-text-to-text")
     rows = [f"| `{name}` | {_shown(place)} |" for name, place in candidate.models.items()]
     made = [*map(_line, candidate.keeps), *map(_line, candidate.blends)]
+    words = f"Config, tokenizer and processor are those of `{host.name}`."
+    if host.taken is not None:
+        names = ", ".join(f"`{token.name}`" for token in host.taken.move.moved)
+        words = f"Config and processor are those of `{host.name}`, the tokenizer is `{host.taken.donor}`'s"
+        words += f", with {names} added." if names else "."
     fence = "````" if "```" in recipe else "```"
     return "\n".join(
         [
             "---", *head, "---", "", f"# {candidate.name}", "",
-            "Blended with awase from these models, by the recipe below. Config, tokenizer and processor are"
-            f" those of `{host.name}`.",
+            f"Blended with awase from these models, by the recipe below. {words}",
             "", "| model | from |", "|---|---|", *rows, "", *made, "",
             f"Where each tensor comes from, and fingerprints of the parents' files: `{ORIGINS}`.",
             "", fence, recipe.rstrip(), fence, "",
