@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from merge_dsl.meaning.prints import PrintError, Prints
-from merge_dsl.meaning.stages import SCHEME as STAGE
-from merge_dsl.space.candidate import Blend, Candidate, Keep, Place
+from merge_dsl.space.candidate import STAGE, Blend, Candidate, Keep, Place
 from vlm.errors import ModelError
 from vlm.merge import Portion, Sources, portion_of, portions_of
 from vlm.weights.source import Source
