@@ -64,7 +64,6 @@ WRITE: dict[str, Option] = {
 SHARD_BYTES = 5 * 1024**3  # where `shard` is not written
 ROUTE = ("repeat", "walk", "scale", "scale_of")
 SCALE_OF = ("stream", "mlp")  # what the scale of a hop multiplies
-PLANNED_METHODS = ("fisher", "regmean")  # they read data; nothing measures it for them yet
 PLANNED_METRICS = ("accuracy", "bleu", "chrf", "anls")
 BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -115,7 +115,7 @@ FIRST: tuple[Rule, ...] = (
 # Each later stage needs what the one before it has checked: names and kinds, then groups.
 STAGES: tuple[tuple[Rule, ...], ...] = (
     FIRST,
-    (models.groups, space.lists),
+    (models.groups, space.lists, kinds.measured),
     (
         names.unused_models,
         space.searches,

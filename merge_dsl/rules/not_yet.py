@@ -64,9 +64,6 @@ def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
             for assignment in line.shared:
                 if assignment.name == "vocabulary" and word_of(line, "vocabulary") == "whole":
                     yield _later(assignment.span, "`vocabulary = whole`")
-            for method in line.methods:
-                if method.name in engines.PLANNED_METHODS:
-                    yield _later(method.span, f"the method `{method.name}`")
 
 
 def _origin(recipe: Recipe, origin: OriginRef) -> Iterator[Diagnostic]:

@@ -54,6 +54,7 @@ CODES: dict[str, tuple[str, Severity]] = {
     "K209": ("takes-count", ERROR),
     "K210": ("wrong-way", WARNING),
     "K211": ("nothing-to-pick", WARNING),
+    "K212": ("data-missing", ERROR),
     "X301": ("backwards-range", ERROR),
     "X302": ("start-outside", ERROR),
     "X303": ("bare-range", ERROR),

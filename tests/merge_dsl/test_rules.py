@@ -23,7 +23,17 @@ def swap(old: str, new: str, text: str = BLENDED) -> str:
 
 
 WEIGHT = "weight = 0.0..1.0"
+MEASURED = swap("by task_arithmetic", "by fisher").replace("    base base\n", "")
+ON_DEV = swap("    take tongue", "    on = dev\n    take tongue", MEASURED)
 CASES = {
+    "K212": swap("by fisher", "by ⟦fisher⟧", MEASURED),
+    "K212 one": swap("take tongue", "take tongue { on = dev }", MEASURED).replace(
+        "by fisher", "by ⟦fisher⟧"
+    ),
+    "K205 hole of data": swap("on = dev", "⟦on = choice dev | held⟧", ON_DEV),
+    "N101 data": swap("on = dev", "on = ⟦dve⟧", ON_DEV),
+    "N101 model as data": swap("on = dev", "on = ⟦eyes⟧", ON_DEV),
+    "D701 measured": swap("on = dev", "on = ⟦held⟧", ON_DEV),
     "N101 model": swap("take tongue", "take ⟦tonge⟧"),
     "N101 part": swap("keep vision,", "keep ⟦visoin⟧,"),
     "N101 let": swap("0.0..1.0", "⟦share⟧"),

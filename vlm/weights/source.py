@@ -40,6 +40,10 @@ class Source:
     partial: bool = False  # a difference that is zero in every tensor that it does not hold
     trusted: bool = False  # the recipe allows code in its folder to be run
     resident: dict[Role, Raw] = field(default_factory=dict, repr=False)
+    # What data say of its tensors, by what is measured and on which data: see `vlm/measure.py`.
+    measured: dict[tuple[str, str], dict[Role, Raw | None]] = field(
+        default_factory=dict, repr=False
+    )
 
     @cached_property
     def config(self) -> Any:

@@ -31,7 +31,7 @@ def method(name: str) -> str | None:
     """The signature of a merge method."""
     found = METHODS.get(name)
     if found is None:
-        return f"`{name}`: {KEPT}" if name in engines.PLANNED_METHODS else None
+        return None
     head = f"{name}(seed)" if found.random else name
     lines = [f"**{head}**: {found.about}", f"base: {found.base}"]
     return "\n\n".join(lines) + _bullets(setting(n, s) for n, s in found.settings.items())
@@ -73,6 +73,7 @@ def setting(name: str, of: Setting) -> str:
         "real": "number",
         "int": "whole number",
         "flag": "true or false",
+        "data": "the name of a data set",
     }.get(of.kind, of.kind)
     spoken = str(of.default).lower() if isinstance(of.default, bool) else of.default
     default = "must be given" if of.default is None else f"default {spoken}"
