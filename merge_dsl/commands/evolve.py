@@ -27,6 +27,7 @@ from merge_dsl.commands.asking import (
 from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
 from merge_dsl.commands.merge import target_folder, write_candidate
 from merge_dsl.commands.mistake import DONE, Mistake
+from merge_dsl.meaning.recipe import Budget as Limits
 from merge_dsl.meaning.recipe import Search
 from merge_dsl.search.engine import Engine
 from merge_dsl.search.engines import ENGINES
@@ -36,6 +37,7 @@ from merge_dsl.search.report import to_json
 from merge_dsl.space.baselines import baselines, baselines_of_route
 from merge_dsl.space.candidate import Candidate, Value, Walk
 from merge_dsl.space.edits import laid_out
+from merge_dsl.space.estimate import trials_of
 from merge_dsl.space.fill import fill
 from merge_dsl.space.freeze import freeze
 from merge_dsl.space.genes import even_size
@@ -100,7 +102,8 @@ def _opened(args: argparse.Namespace) -> Run:
     if folder.resolve().is_relative_to(out.resolve()):
         raise Mistake(f"{out} is the run's own folder, or holds it", "write the model elsewhere")
     limits = search.budget
-    budget = Budget(limits.trials, limits.generations, limits.seconds)
+    trials = trials_of(search, len(job.space.genes)) if limits == Limits() else limits.trials
+    budget = Budget(trials, limits.generations, limits.seconds)
     if args.trials is not None:
         budget = Budget(args.trials)
     seed = args.seed if args.seed is not None else (search.seed or 0)

@@ -22,6 +22,7 @@ ENGINES: dict[str, dict[str, Option]] = {
         "population": Option("int", low=2, about="candidates a generation"),
     },
     "random": {},
+    "greedy": {},
     "nsga2": {"population": Option("int", low=2, about="candidates a generation")},
 }
 PLANNED_ENGINES = ("nsga2",)

@@ -224,6 +224,7 @@ def _kind(checked: Checked, assignment: Assignment, setting: Setting) -> Iterato
     wanted = {"flag": "true, false or flag", "int": "a whole number", "real": "a number"}
     for span, kind in _kinds(checked, assignment.value, 0):
         fits = kind == "truth" if setting.kind == "flag" else kind == "number"
+        fits = fits or (kind == "truth" and assignment.name == "weight")  # in, or left out
         if not fits and kind != "unknown":
             message = f"`{assignment.name}` is {wanted[setting.kind]}"
             yield finding("K205", span, message)

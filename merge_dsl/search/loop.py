@@ -136,7 +136,7 @@ def run_search(
                 return Result(tuple(trials), best(trials), "")
             tried.append(try_point(point, generation, "search"))
         if len(tried) == len(points):
-            engine.tell(points, _losses(tried, generation))
+            engine.tell(points, _losses(tried, generation, trials))
             generation += 1
             reason = engine.stopped()
     favourite = engine.favourite()
@@ -188,12 +188,14 @@ def _score(
     return replace(asked, score=float(outcome.score), samples=samples, seconds=seconds)
 
 
-def _losses(tried: Sequence[Trial], generation: int) -> list[float]:
+def _losses(tried: Sequence[Trial], generation: int, trials: Sequence[Trial] = ()) -> list[float]:
     """What the engine is told: minus the score; for a failed candidate, more than for any other.
 
-    Engines rank, so how much more says nothing. NaN would be ranked by chance, or as the median.
+    Engines rank, so how much more says nothing. NaN would be ranked by chance, or as the median. A
+    generation of one is ranked among all `trials` so far.
     """
-    losses = [-trial.score for trial in tried if trial.score is not None]
+    ranked = trials if len(tried) == 1 and trials else tried
+    losses = [-trial.score for trial in ranked if trial.score is not None]
     excesses = [trial.excess for trial in tried if trial.excess is not None]
     if not losses and not excesses:
         raise _all_failed(tried, f"generation {generation}")

@@ -67,6 +67,7 @@ CODES: dict[str, tuple[str, Severity]] = {
     "X310": ("covered-line", WARNING),
     "X311": ("bad-step", ERROR),
     "X312": ("holes-left", WARNING),
+    "X313": ("greedy-without-flags", ERROR),
     "M401": ("shapes-differ", ERROR),
     "M402": ("no-such-layer", ERROR),
     "M403": ("ragged-groups", WARNING),

@@ -26,6 +26,7 @@ WEIGHT = "weight = 0.0..1.0"
 MEASURED = swap("by task_arithmetic", "by fisher").replace("    base base\n", "")
 ON_DEV = swap("    take tongue", "    on = dev\n    take tongue", MEASURED)
 CASES = {
+    "X313": swap("by = cma_es(sigma = 0.2)", "by = ⟦greedy⟧"),
     "K212": swap("by fisher", "by ⟦fisher⟧", MEASURED),
     "K212 one": swap("take tongue", "take tongue { on = dev }", MEASURED).replace(
         "by fisher", "by ⟦fisher⟧"
