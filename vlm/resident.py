@@ -74,7 +74,7 @@ class Resident:
             )
         self.sources = fit(candidate, self.host, sources)
         check_whole(candidate, self.host, self.sources)
-        check_processor(self.host.folder, self.host.config)
+        check_processor(self.host.folder, lambda: self.host.config)
         self.model: nn.Module = load_model(
             self.host.folder, self.host.anatomy.sees, trusted=self.host.trusted
         )

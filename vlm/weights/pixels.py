@@ -5,7 +5,7 @@ makes pictures of another size than the tower reads is a ModelError: nothing lat
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,11 +63,19 @@ def _of(table: Mapping[str, Any]) -> Pixels | None:
     return Pixels(mean, std)
 
 
-def check_processor(folder: Path, config: Any) -> None:
-    """Raise ModelError where the processor of a model makes pictures that its tower cannot read."""
-    vision = getattr(config, "vision_config", None)
-    found, wanted = pixels_of(folder), getattr(vision, "image_size", None)
-    if found is None or found.size is None or wanted is None:
+def check_processor(folder: Path, read_config: Callable[[], Any]) -> None:
+    """Raise ModelError where the processor of a model makes pictures that its tower cannot read.
+
+    `read_config` is asked for the tower's size where config.json does not say it itself.
+    """
+    found = pixels_of(folder)
+    if found is None or found.size is None:
+        return
+    said = _read(folder / "config.json").get("vision_config")
+    wanted = said.get("image_size") if isinstance(said, dict) else None
+    if wanted is None:
+        wanted = getattr(getattr(read_config(), "vision_config", None), "image_size", None)
+    if wanted is None:
         return
     high, wide = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)[:2]
     if found.size != (high, wide):

@@ -135,7 +135,8 @@ def open_source(
         if is_open_clip(folder):
             return _of_open_clip(name, folder)
     checkpoint = open_checkpoint(folder)
-    body = anatomy_of(folder, checkpoint.entries, trusted)
+    shapes = {name: entry.shape for name, entry in checkpoint.entries.items()}
+    body = anatomy_of(folder, shapes, trusted)
     names = {role: spelt for spelt, role in body.roles.items()}
 
     def config() -> Any:

@@ -179,7 +179,7 @@ def _fitted(candidate: Candidate, host: Source, sources: Sources) -> Sources:
     from vlm.fit import fit
 
     fitted = fit(candidate, host, sources)
-    check_processor(host.folder, host.config)
+    check_processor(host.folder, lambda: host.config)
     return fitted
 
 
