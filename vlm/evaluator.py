@@ -56,8 +56,9 @@ class Evaluator:
         tables: Mapping[str, Table],
         differences: Collection[str] = (),
         trusted: Collection[str] = (),
+        pickled: Collection[str] = (),
     ) -> None:
-        self.sources: dict[str, Source] = open_sources(models, differences, trusted)
+        self.sources: dict[str, Source] = open_sources(models, differences, trusted, pickled)
         self.folders = {name: source.folder for name, source in self.sources.items()}
         self.questions = read_tables(tables)
         self.resident: Resident | Walker | None = None

@@ -37,11 +37,12 @@ class Job:
 
 
 def marked(job: Job) -> dict[str, frozenset[str]]:
-    """What the recipe says of its parents: which are differences, and which may run code."""
+    """What the recipe says of its parents: which are differences, run code, or are pickles."""
     models = {name: job.recipe.models[name] for name in job.models}
     return {
         "differences": frozenset(n for n, model in models.items() if model.difference),
         "trusted": frozenset(n for n, model in models.items() if model.runs_code),
+        "pickled": frozenset(n for n, model in models.items() if model.reads_pickles),
     }
 
 

@@ -39,6 +39,7 @@ MODEL: dict[str, Option] = {
     "licence": Option("text", about="under which its weights are given"),
     "license": Option("text", about="the same"),
     "remote_code": Option("word", ("refuse", "run"), about="whether code in its folder may be run"),
+    "pickle": Option("word", ("refuse", "read"), about="whether tensors are read out of pickles"),
     "kind": Option("word", ("model", "difference"), about="whether it is whole, or added to one"),
 }
 DATA: dict[str, Option] = {

@@ -292,9 +292,13 @@ METHODS: dict[str, Method] = {
         about="keep what several need, by TALL masks (Wang et al. 2024, arXiv:2405.07813)",
     ),
     "emr": Method(
-        {"weight": WEIGHT, "scale": SCALE},
+        {
+            "weight": WEIGHT,
+            "task": Setting("ingredient", "flag", False, about="masked and rescaled for this one"),
+            "scale": SCALE,
+        },
         base="required",
-        about="largest of the elected sign, unified part (Huang et al. 2024, arXiv:2405.17461)",
+        about="largest of the elected sign, for one task or for all (Huang et al. 2024, arXiv:2405.17461)",
     ),
     "tsv": Method(
         {"weight": WEIGHT, "scale": SCALE},

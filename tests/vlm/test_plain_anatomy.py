@@ -61,7 +61,9 @@ def test_a_file_of_anything_else_is_left_to_transformers(make: Any) -> None:
     for stray in ("extra.weight", "model.layers.9.mlp.up_proj.weight", "lm_head.bias"):
         assert plain_anatomy(table, {**shapes, stray: (3,)}) is None
     if "quantization_config" not in table:
-        assert plain_anatomy({**table, "num_hidden_layers": "two", "text_config": 7}, shapes) is None
+        assert (
+            plain_anatomy({**table, "num_hidden_layers": "two", "text_config": 7}, shapes) is None
+        )
 
 
 @pytest.mark.parametrize("spelling", ["saved", "memory", "hub"])
@@ -99,9 +101,16 @@ def test_llava_1_5_as_the_hub_has_it() -> None:
 
 def test_what_only_transformers_can_judge() -> None:
     table, shapes = t.Qwen3Config(**TEXT).to_dict(), shapes_of(t.Qwen3Config(**TEXT))
-    for said in ({"head_dim": None}, {"vocab_size": True}, {"attention_bias": "no"}, {"hidden_size": 0}):
+    for said in (
+        {"head_dim": None},
+        {"vocab_size": True},
+        {"attention_bias": "no"},
+        {"hidden_size": 0},
+    ):
         assert plain_anatomy({**table, **said}, shapes) is None
-    tied = _llava(tie_word_embeddings=True, text_config=t.LlamaConfig(**text(tie_word_embeddings=True)))
+    tied = _llava(
+        tie_word_embeddings=True, text_config=t.LlamaConfig(**text(tie_word_embeddings=True))
+    )
     assert plain_anatomy(tied.to_dict(), shapes_of(tied)) is None
     assert plain_anatomy({}, {}) is None
 

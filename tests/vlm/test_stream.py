@@ -152,24 +152,6 @@ def _pid(folder: Path) -> str:
     return next(folder.iterdir()).name.rpartition("-")[2]
 
 
-def test_a_warm_merge_loads_neither_torch_nor_transformers(place: Path) -> None:
-    text = RECIPE.replace("eyes.language", "base").replace("eyes", "base")
-    text = text.replace("keep vision, projector, embed", "keep embed")
-    (place / "one.merge").write_text(text)
-    code = (
-        "import sys; from merge_dsl.cli import main; main(['merge', sys.argv[1], '--out', 'out']);"
-        "sys.exit(' '.join({'torch', 'transformers'} & set(sys.modules)) or 0)"
-    )
-    environment = os.environ | {"XDG_CACHE_HOME": str(place / "cache")}
-    asked = [sys.executable, "-c", code, str(place / "one.merge")]
-    cold = subprocess.run(asked, env=environment, capture_output=True, text=True)
-    assert "torch" in cold.stderr  # the cache is empty
-    first = read(Path("out"))
-    warm = subprocess.run(asked, env=environment, capture_output=True, text=True)
-    assert warm.returncode == 0, warm.stderr
-    assert read(Path("out")) == first
-
-
 def test_a_disk_without_room_is_told_before(
     sources: dict[str, Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

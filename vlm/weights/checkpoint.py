@@ -141,7 +141,7 @@ def open_files(folder: Path, files: Iterable[Path]) -> Checkpoint:
 def _files(folder: Path) -> list[Path]:
     index = folder / INDEX
     if index.exists():
-        names = sorted(set(_weight_map(index).values()))
+        names = sorted(set(weight_map(index).values()))
         for name in names:
             if Path(name).name != name:
                 raise ModelError(f"{index} points outside its folder: {name!r}", "do not trust it")
@@ -154,7 +154,7 @@ def _files(folder: Path) -> list[Path]:
     if pickled:
         raise ModelError(
             f"{folder} holds its weights as a pickle, {pickled[0]}, which can run any code when it is read",
-            "save the model as safetensors where its code is trusted",
+            "save it as safetensors, or allow its tensors to be read: `{ pickle = read }` behind its `model`",
         )
     raise ModelError(f"{folder} holds no safetensors", f"it needs {SINGLE} or {INDEX}")
 
@@ -165,10 +165,11 @@ def _unread(file: Path, name: str, error: Exception) -> ModelError:
 
 def _indexed(folder: Path) -> set[str]:
     index = folder / INDEX
-    return set(_weight_map(index)) if index.exists() else set()
+    return set(weight_map(index)) if index.exists() else set()
 
 
-def _weight_map(index: Path) -> dict[str, str]:
+def weight_map(index: Path) -> dict[str, str]:
+    """Tensor -> file, as an index says. Raises ModelError for one that cannot be read."""
     try:
         table = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in table.items()}

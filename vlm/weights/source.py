@@ -13,6 +13,7 @@ from vlm.weights.checkpoint import open_checkpoint
 from vlm.weights.gguf import as_folder
 from vlm.weights.lora import Adapter, is_adapter, open_adapter
 from vlm.weights.made import Made, itself
+from vlm.weights.pickled import as_safetensors
 from vlm.weights.pixels import OPEN_CLIP, Pixels, pixels_of
 from vlm.weights.raw import Raw, as_tensor
 
@@ -106,12 +107,14 @@ def open_sources(
     models: Mapping[str, Path],
     differences: Collection[str] = (),
     trusted: Collection[str] = (),
+    pickled: Collection[str] = (),
 ) -> dict[str, Source]:
     """Open the parents of a merge, and see in them what the recipe says they are.
 
-    Adapters come last: which tensor an adapter changes is known from the models beside it.
+    Pickles are read of those in `pickled` alone. Adapters come last: which tensor an adapter changes is known from the models beside it.
     """
     found: dict[str, Source] = {}
+    models = {n: as_safetensors(f) if n in pickled else f for n, f in models.items()}
     for name, folder in models.items():
         if not is_adapter(folder):
             found[name] = open_source(
