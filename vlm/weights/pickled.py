@@ -9,14 +9,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlm.errors import ModelError
 from vlm.weights.checkpoint import INDEX, SINGLE, open_files, weight_map
 from vlm.weights.gguf import cache
-from vlm.weights.raw import of_tensor
+from vlm.weights.raw import Raw, of_tensor
 from vlm.weights.stream import Planned, write_file
 
 if TYPE_CHECKING:
@@ -80,18 +80,20 @@ def _mark(folder: Path, files: list[Path]) -> str:
 
 def _convert(files: list[Path], part: Path) -> None:
     """One file of safetensors for each pickle."""
-    shards = {}
+    shards: dict[str, str] = {}
     for number, file in enumerate(files, 1):
         name = SINGLE if len(files) == 1 else f"model-{number:05}-of-{len(files):05}.safetensors"
         raws = {key: of_tensor(tensor) for key, tensor in _tensors(file)}
-        planned = {key: Planned(raw.dtype, raw.shape) for key, raw in raws.items()}
-        write_file(
-            part / name, planned, lambda key, raws=raws: [raws[key].numbers], lambda count: None
-        )
+        _write(part / name, raws)
         shards |= dict.fromkeys(raws, name)
     if len(files) > 1:
         (part / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": shards}, indent=1))
     open_files(part, {part / name for name in shards.values()})  # as any reader will
+
+
+def _write(file: Path, raws: Mapping[str, Raw]) -> None:
+    planned = {key: Planned(raw.dtype, raw.shape) for key, raw in raws.items()}
+    write_file(file, planned, lambda key: [raws[key].numbers], lambda count: None)
 
 
 def _tensors(file: Path) -> "Iterator[tuple[str, Tensor]]":

@@ -1,7 +1,8 @@
 """What a written model says of itself: its recipe, where every tensor comes from, and a model card.
 
 `merge_recipe.merge` is the recipe; `merge_origins.json` has the parents with fingerprints of their files
-(those that `awase lock` takes: of large weights the header and the size) and the origin of every tensor;
+(those that `awase lock` takes: of large weights the header and the size), one of the numbers that were
+read of them, whatever file they lay in and in which order, and the origin of every tensor;
 `README.md` is for people and for the hub. The same recipe and parents write the same three files.
 """
 
@@ -9,6 +10,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from xxhash import xxh3_128_hexdigest
 
 from merge_dsl.meaning.prints import PrintError, Prints
 from merge_dsl.space.candidate import Blend, Candidate, Keep, Place
@@ -21,29 +24,49 @@ CARD = "README.md"
 
 
 def write_provenance(
-    part: Path, candidate: Candidate, host: Source, sources: Sources, recipe: str
+    part: Path,
+    candidate: Candidate,
+    host: Source,
+    sources: Sources,
+    recipe: str,
+    digests: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """Write origins and card into `part`; the recipe is there."""
-    origins = json.dumps(_origins(candidate, host, sources), indent=1, ensure_ascii=False)
+    """Write origins and card into `part`; the recipe is there. `digests`: see `Result`."""
+    table = _origins(candidate, host, sources, digests)
+    origins = json.dumps(table, indent=1, ensure_ascii=False)
     (part / ORIGINS).write_text(origins + "\n", encoding="utf-8")
     (part / CARD).write_text(_card(candidate, host, recipe), encoding="utf-8")
 
 
-def _origins(candidate: Candidate, host: Source, sources: Sources) -> dict[str, Any]:
+def _origins(
+    candidate: Candidate,
+    host: Source,
+    sources: Sources,
+    digests: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
     portions = portions_of(candidate, host)
     prints = Prints()
-    models, tensors = {}, {}
+    models: dict[str, dict[str, Any]] = {}
+    tensors = {}
     for name in sorted(candidate.models):
         try:
             files = prints.model(sources[name].folder)
         except PrintError as error:
             raise ModelError(str(error), "fetch the file anew") from error
         models[name] = {"from": _shown(candidate.models[name]), "files": files}
+        if name in digests:
+            models[name]["read"] = _print(digests[name])
     for name, made in host.written().items():
         portion = portion_of(portions, host.anatomy.roles[made.sources[0]])
         assert portion is not None  # `check_whole` has looked
         tensors[name] = _origin(portion)
     return {"merge": candidate.name, "models": models, "tensors": tensors}
+
+
+def _print(digests: Mapping[str, str]) -> str:
+    """One digest of all tensors that were read, by their names."""
+    listed = "".join(f"{name}\0{digests[name]}\n" for name in sorted(digests))
+    return f"xxh3-128:{xxh3_128_hexdigest(listed.encode())} {len(digests)} tensors"
 
 
 def _origin(portion: Portion) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def write_model(
         dtype=dtype,
         shard_bytes=shard_bytes,
         tell=tell,
-        check=lambda part: write_provenance(part, candidate, host, sources, recipe),
+        check=lambda part: write_provenance(part, candidate, host, sources, recipe, result.digests),
     )
 
 
