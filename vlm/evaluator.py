@@ -28,6 +28,8 @@ transformers.utils.logging.set_verbosity_error()
 
 READ = (".json", ".jinja", ".model", ".txt", ".tiktoken")  # what a tokenizer or processor is of
 
+NOTHING: Mapping[str, Path] = {}
+
 
 @dataclass(frozen=True)
 class Table:
@@ -57,8 +59,12 @@ class Evaluator:
         differences: Collection[str] = (),
         trusted: Collection[str] = (),
         pickled: Collection[str] = (),
+        shown: Mapping[str, Path] = NOTHING,
     ) -> None:
-        self.sources: dict[str, Source] = open_sources(models, differences, trusted, pickled)
+        """`models` are what candidates are made of; `shown` are others, which a report looks at."""
+        folders = {**models, **shown}
+        self.sources: dict[str, Source] = open_sources(folders, differences, trusted, pickled)
+        self.taken = {name: self.sources[name] for name in models}
         self.folders = {name: source.folder for name, source in self.sources.items()}
         self.questions = read_tables(tables)
         self.resident: Resident | Walker | None = None
@@ -67,9 +73,9 @@ class Evaluator:
     def open_resident(self, candidate: Candidate | Walk) -> None:
         """Load the host. Raises MergeError or ModelError for what no candidate could mend."""
         if isinstance(candidate, Walk):
-            self.resident = Walker(candidate, self.sources)
+            self.resident = Walker(candidate, self.taken)
         else:
-            self.resident = Resident(candidate, self.sources)
+            self.resident = Resident(candidate, self.taken)
 
     def measure(
         self, candidate: Candidate | Walk, tell: Callable[[str], None] = lambda what: None
@@ -139,7 +145,7 @@ class Evaluator:
         state: dict[str, Any] = {
             "torch": torch.__version__,
             "transformers": transformers.__version__,
-            "models": {name: _fingerprint_of(source) for name, source in self.sources.items()},
+            "models": {name: _fingerprint_of(source) for name, source in self.taken.items()},
             "data": {
                 name: [
                     (q.id, q.picture, q.sight, q.question, q.references, q.choices)

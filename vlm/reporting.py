@@ -39,18 +39,23 @@ def make_report(
     run: Run,
     *,
     parents: Sequence[str],
+    rivals: Sequence[str] = (),
     baselines: Mapping[str, Candidate] | Mapping[str, Walk],
     child: Path | Candidate | Walk,
     tell: Callable[[str], None] = lambda name: None,
 ) -> Report:
-    """Score everyone on the same questions. `tell` hears each model's name before it is scored."""
+    """Score everyone on the same questions. `tell` hears each model's name before it is scored.
+
+    `rivals` are winners of earlier searches, of which this one is not made: reported beside those that
+    needed none.
+    """
     tastings: list[tuple[str, Role, Tasting]] = []
-    for name in parents:
+    for name in (*parents, *rivals):
         if not evaluator.sources[name].answers:
             continue  # an adapter or a tower is no model that could be asked
         tell(name)
         tasting = evaluator.taste_checkpoint(evaluator.folders[name], asks)
-        tastings.append((name, "parent", tasting))
+        tastings.append((name, "baseline" if name in rivals else "parent", tasting))
     notes = [f"Pictures shown: {SHOWN} drawn by the run's seed, not chosen."]
     for name, candidate in baselines.items():
         tell(name)

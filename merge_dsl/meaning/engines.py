@@ -25,7 +25,9 @@ ENGINES: dict[str, dict[str, Option]] = {
     "greedy": {},
     "nsga2": {"population": Option("int", low=2, about="candidates a generation")},
 }
-PLANNED_ENGINES = ("nsga2",)
+SEVERAL_AIMS = ("nsga2", "random")  # engines that take several `maximize` lines
+POPULATIONS = {"nsga2": 24, "random": 8}  # where none is written; that of cma_es grows with genes
+PICK = "knee"  # where several aims are searched and none is written
 
 SEARCH: dict[str, Option] = {
     "by": Option("engine", about="the engine that proposes candidates"),
@@ -66,6 +68,6 @@ WRITE: dict[str, Option] = {
 SHARD_BYTES = 5 * 1024**3  # where `shard` is not written
 ROUTE = ("repeat", "walk", "scale", "scale_of")
 SCALE_OF = ("stream", "mlp")  # what the scale of a hop multiplies
-PLANNED_METRICS = ("accuracy", "bleu", "chrf", "anls")
+PLANNED_METRICS = ("bleu", "chrf", "anls")
 BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

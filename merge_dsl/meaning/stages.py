@@ -45,6 +45,16 @@ def sources_in(recipe: Recipe, target: str) -> tuple[OriginRef, ...]:
     return recipe.routes[target].origins if target in recipe.routes else ()
 
 
+def needed(recipe: Recipe, target: str) -> tuple[str, ...]:
+    """The merges and routes that a target is made from, each after those that it is made from."""
+    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
+    wanted = {target}
+    for item in sorted(made, key=lambda item: item.span.start, reverse=True):
+        if item.name in wanted:
+            wanted |= {origin.model for origin in sources_in(recipe, item.name)}
+    return tuple(name for name in recipe.stages if name in wanted and name != target)
+
+
 def host_of(merge: Merge) -> str | None:
     """The model whose config and processor the result has: the projector's, else the embedding's."""
     for leaf in ("projector", "language.embed", "vision.embed"):

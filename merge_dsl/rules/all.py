@@ -73,6 +73,7 @@ FIRST: tuple[Rule, ...] = (
     sequence.directions,
     sequence.weights,
     sequence.picks,
+    sequence.aims,
     sequence.engines,
     waste.ignored,
     hops.values,
@@ -123,6 +124,7 @@ STAGES: tuple[tuple[Rule, ...], ...] = (
         waste.scales,
         waste.covered,
         cost.memory,
+        requires.never_met,
         cost.hours,
     ),
 )

@@ -78,7 +78,7 @@ def bases(checked: Checked) -> Iterator[Diagnostic]:
 
 
 def measured(checked: Checked) -> Iterator[Diagnostic]:
-    """K212: a method that measures its ingredients is told on which data."""
+    """K214: a method that measures its ingredients is told on which data."""
     for merge, number, line in blends(checked.recipe):
         needs = [m for m in line.methods if m.name in METHODS and METHODS[m.name].reads]
         units = checked.frame(merge).layout.won[number] if needs else ()
@@ -90,7 +90,7 @@ def measured(checked: Checked) -> Iterator[Diagnostic]:
                 name = line.takes[take].origin.model
                 message = f"`{lacking.name}` measures `{name}` on data, and none are named"
                 help = "add a line `on = NAME` of data that the report does not score"
-                yield finding("K212", lacking.span, message, help)
+                yield finding("K214", lacking.span, message, help)
                 break
 
 
@@ -224,7 +224,8 @@ def _kind(checked: Checked, assignment: Assignment, setting: Setting) -> Iterato
     wanted = {"flag": "true, false or flag", "int": "a whole number", "real": "a number"}
     for span, kind in _kinds(checked, assignment.value, 0):
         fits = kind == "truth" if setting.kind == "flag" else kind == "number"
-        fits = fits or (kind == "truth" and assignment.name == "weight")  # in, or left out
+        alone = not isinstance(assignment.value, Curve)
+        fits = fits or (kind == "truth" and assignment.name == "weight" and alone)  # in or out
         if not fits and kind != "unknown":
             message = f"`{assignment.name}` is {wanted[setting.kind]}"
             yield finding("K205", span, message)

@@ -9,7 +9,7 @@ trials of n flags, and nothing is drawn.
 import json
 from collections.abc import Iterable, Sequence
 
-from merge_dsl.search.engine import Point
+from merge_dsl.search.engine import Loss, Point
 from merge_dsl.search.errors import SearchError
 
 OFF, ON = 0.25, 0.75  # the middles of the two halves
@@ -40,15 +40,16 @@ class Greedy:
             return [self._point([flag]) for flag in range(self._size)]
         return [self._point([*self._kept, self._order[self._tried]])]
 
-    def tell(self, points: Sequence[Point], losses: Sequence[float]) -> None:
+    def tell(self, points: Sequence[Point], losses: Sequence[Loss]) -> None:
+        known = [loss for loss in losses if isinstance(loss, float)]  # of one aim
         if not self._order:
-            self._order = sorted(range(self._size), key=lambda flag: (losses[flag], flag))
-            self._loss = losses[self._order[0]]
-        elif losses[0] > self._loss:
+            self._order = sorted(range(self._size), key=lambda flag: (known[flag], flag))
+            self._loss = known[self._order[0]]
+        elif known[0] > self._loss:
             self._tried += 1
             return
         else:
-            self._loss = losses[0]
+            self._loss = known[0]
         self._kept.append(self._order[self._tried])
         self._tried += 1
 

@@ -46,7 +46,8 @@ def baselines_of_route(space: RouteSpace, start: Walk) -> dict[str, Walk]:
         for layer in sorted(layers, key=lambda layer: layer.number)
         if layer.model == model
     ]
-    places = {name: model.place for name, model in space.recipe.models.items()}
+    sources = {**space.recipe.models, **space.recipe.stages}
+    places = {name: model.place for name, model in sources.items()}
     used = {start.begin, start.end, *models}
     found = {
         "road at its start": start._replace(

@@ -284,7 +284,7 @@ def test_data_of_a_recipe_that_cannot_be_used_are_told(
         return said
 
     assert "D701" in told(RECIPE.replace("on = naming", "on = held"))
-    assert "K212" in told(RECIPE.replace("    on = naming\n", ""))
+    assert "K214" in told(RECIPE.replace("    on = naming\n", ""))
     assert "nowhere.parquet" in told(RECIPE.replace("rows.parquet", "nowhere.parquet"))
     save_rows(place / "blind.parquet", [{"question": "1 + 1?", "answers": ["2"]}])
     blind = RECIPE.replace('"file:rows.parquet" { split = "search" }', '"file:blind.parquet"')

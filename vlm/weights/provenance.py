@@ -14,6 +14,7 @@ from typing import Any
 from xxhash import xxh3_128_hexdigest
 
 from merge_dsl.meaning.prints import PrintError, Prints
+from merge_dsl.meaning.stages import SCHEME as STAGE
 from merge_dsl.space.candidate import Blend, Candidate, Keep, Place
 from vlm.errors import ModelError
 from vlm.merge import Portion, Sources, portion_of, portions_of
@@ -32,10 +33,11 @@ def write_provenance(
     digests: Mapping[str, Mapping[str, str]],
 ) -> None:
     """Write origins and card into `part`; the recipe is there. `digests`: see `Result`."""
-    table = _origins(candidate, host, sources, digests)
-    origins = json.dumps(table, indent=1, ensure_ascii=False)
-    (part / ORIGINS).write_text(origins + "\n", encoding="utf-8")
-    (part / CARD).write_text(_card(candidate, host, recipe), encoding="utf-8")
+    origins = _origins(candidate, host, sources, digests)
+    text = json.dumps(origins, indent=1, ensure_ascii=False)
+    (part / ORIGINS).write_text(text + "\n", encoding="utf-8")
+    card = _card(candidate, host, recipe, _fetched(origins["models"]))
+    (part / CARD).write_text(card, encoding="utf-8")
 
 
 def _origins(
@@ -56,6 +58,9 @@ def _origins(
         models[name] = {"from": _shown(candidate.models[name]), "files": files}
         if name in digests:
             models[name]["read"] = _print(digests[name])
+        behind = _behind(candidate.models[name], sources[name].folder)
+        if behind:
+            models[name]["models"] = behind
     for name, made in host.written().items():
         portion = portion_of(portions, host.anatomy.roles[made.sources[0]])
         assert portion is not None  # `check_whole` has looked
@@ -86,14 +91,34 @@ def _origin(portion: Portion) -> dict[str, Any]:
     return said
 
 
+def _behind(place: Place, folder: Path) -> dict[str, Any]:
+    """The models that an earlier step of the recipe is made of; empty for any other."""
+    file = folder / ORIGINS
+    if place.scheme != STAGE or not file.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["models"]
+    return found
+
+
+def _fetched(models: Mapping[str, Any]) -> list[str]:
+    """The addresses on the hub of these models and of those behind them."""
+    found: list[str] = []
+    for model in models.values():
+        scheme, _, address = model["from"].partition(":")
+        found += [address] if scheme == "hf" else []
+        found += _fetched(model.get("models", {}))
+    return list(dict.fromkeys(found))
+
+
 def _shown(place: Place) -> str:
     """Where a model comes from; of a folder on somebody's machine only what it is called."""
+    if place.scheme == STAGE:
+        return "an earlier step of this recipe"
     return str(place) if place.scheme != "file" else f"file:{Path(place.address).name}"
 
 
-def _card(candidate: Candidate, host: Source, recipe: str) -> str:
-    """A model card as the hub reads it: a header in YAML, then text."""
-    named = [place.address for place in candidate.models.values() if place.scheme == "hf"]
+def _card(candidate: Candidate, host: Source, recipe: str, named: list[str]) -> str:
+    """A model card as the hub reads it: a header in YAML, which names models of the hub, then text."""
     head = ["library_name: transformers", "tags:", "- merge", "- awase"]
     if named:
         head += ["base_model:", *(f"- {address}" for address in named)]

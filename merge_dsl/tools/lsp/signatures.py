@@ -52,8 +52,7 @@ def engine(name: str) -> str | None:
     """The signature of a search engine."""
     if name not in ENGINES:
         return None
-    later = f": {KEPT}" if name in engines.PLANNED_ENGINES else ""
-    return f"**{name}**{later}" + _bullets(option(n, o) for n, o in ENGINES[name].items())
+    return f"**{name}**" + _bullets(option(n, o) for n, o in ENGINES[name].items())
 
 
 def part(name: str) -> str | None:
@@ -126,6 +125,13 @@ def words_at(cursor: Cursor) -> list[tuple[str, str]]:
     known = [METHODS[chosen].settings for chosen in methods_at(cursor)]
     found = [BLEND[name]] if name in BLEND and known else [table.get(name) for table in known]
     return [(word, of.about) for of in found[:1] if of is not None for word in of.words]
+
+
+def names_data(cursor: Cursor) -> bool:
+    """Whether the setting of a blend under the cursor names a data set."""
+    name = cursor.texts[0] if cursor.texts else ""
+    tables = [METHODS[chosen].settings for chosen in methods_at(cursor)]
+    return any(name in table and table[name].kind == "data" for table in tables)
 
 
 def methods_at(cursor: Cursor) -> list[str]:
