@@ -16,6 +16,7 @@ from merge_dsl.rules import (
     kinds,
     licence,
     lineage,
+    measuring,
     models,
     names,
     not_yet,
@@ -116,7 +117,7 @@ FIRST: tuple[Rule, ...] = (
 # Each later stage needs what the one before it has checked: names and kinds, then groups.
 STAGES: tuple[tuple[Rule, ...], ...] = (
     FIRST,
-    (models.groups, space.lists, kinds.measured),
+    (models.groups, space.lists, measuring.measured),
     (
         names.unused_models,
         space.searches,

@@ -1,13 +1,13 @@
 """K: values of the wrong kind, methods without what they need, numbers outside their domain."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from merge_dsl.meaning import engines
 from merge_dsl.meaning.methods import BLEND, METHODS, Setting
 from merge_dsl.meaning.metrics import METRICS
 from merge_dsl.meaning.parts import leaves
-from merge_dsl.meaning.recipe import Assignment, BlendLine, Merge, MethodRef, Per
+from merge_dsl.meaning.recipe import Assignment, BlendLine, Per
 from merge_dsl.meaning.settings import (
     budget_of,
     budget_options,
@@ -29,7 +29,7 @@ from merge_dsl.meaning.values import (
 )
 from merge_dsl.rules.checked import Checked, assignments, blends
 from merge_dsl.rules.numbers import interval, short_curve
-from merge_dsl.space.resolve import deciding, spoken
+from merge_dsl.space.resolve import spoken
 from merge_dsl.text import tree
 from merge_dsl.text.diagnostics import Diagnostic, finding
 from merge_dsl.text.source import Span
@@ -75,41 +75,6 @@ def bases(checked: Checked) -> Iterator[Diagnostic]:
                 help = "add `take NAME` lines" if len(line.takes) < low else "remove `take` lines"
                 span = next(method.span for method in line.methods if method.name == name)
                 yield finding("K209", span, message, help)
-
-
-def measured(checked: Checked) -> Iterator[Diagnostic]:
-    """K214: a method that measures its ingredients is told on which data."""
-    for merge, number, line in blends(checked.recipe):
-        needs = [m for m in line.methods if m.name in METHODS and METHODS[m.name].reads]
-        units = checked.frame(merge).layout.won[number] if needs else ()
-        for take in range(len(line.takes)):
-            lacking = next(
-                (m for m in needs if not _is_told(checked, merge, line, take, m, units)), None
-            )
-            if lacking is not None:
-                name = line.takes[take].origin.model
-                message = f"`{lacking.name}` measures `{name}` on data, and none are named"
-                help = "add a line `on = NAME` of data that the report does not score"
-                yield finding("K214", lacking.span, message, help)
-                break
-
-
-def _is_told(
-    checked: Checked,
-    merge: Merge,
-    line: BlendLine,
-    take: int,
-    method: MethodRef,
-    units: Iterable[str],
-) -> bool:
-    frame = checked.frame(merge)
-    return all(
-        any(
-            all(when.name == "method" and method.name in when.options for when in found.when)
-            for found, _ in deciding(frame, line, take, "on", unit)
-        )
-        for unit in units
-    )
 
 
 def differences(checked: Checked) -> Iterator[Diagnostic]:
