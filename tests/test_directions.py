@@ -6,8 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "transformers", "open_clip", "datasets", "vlm"}
-PLAIN = {  # what `vlm` may know of the front half: data and fingerprints, no text
+PLAIN = {  # what `vlm` may know of the front half: data, headers and fingerprints, no text
     "merge_dsl.space.candidate",
+    "merge_dsl.meaning.anatomy",
+    "merge_dsl.meaning.configs",
     "merge_dsl.meaning.engines",
     "merge_dsl.meaning.methods",
     "merge_dsl.meaning.metrics",

@@ -145,6 +145,11 @@ def _left(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:
 @torch.inference_mode()
 def encode_pictures(model: Any, reader: Reader, questions: Sequence[Question]) -> dict[str, Tensor]:
     """Picture key -> what the projector hands to the language model: (patches, width)."""
+    return see(model, reader, questions)
+
+
+def see(model: Any, reader: Reader, questions: Sequence[Question]) -> dict[str, Tensor]:
+    """The same, with the gradients that the caller asks torch for."""
     images = {q.picture: q.image for q in questions if q.image is not None}
     features: dict[str, Tensor] = {}
     keys = list(images)
@@ -183,20 +188,7 @@ def log_likelihoods(
     """
     found = [-math.inf] * len(prepared.owners)
     for batch in prepared.reading:
-        assert batch.targets is not None
-        kept = batch.targets.shape[1]
-        logits = model(
-            input_ids=batch.ids.to(model.device),
-            attention_mask=batch.mask.to(model.device),
-            logits_to_keep=kept,
-            use_cache=False,
-            **_seen(prepared, batch),
-        ).logits.float()
-        targets = batch.targets.to(model.device)
-        chosen = targets != IGNORED
-        log_probability = torch.log_softmax(logits[chosen], -1).gather(-1, targets[chosen][:, None])
-        rows = torch.zeros(targets.shape, device=model.device)
-        rows[chosen] = log_probability[:, 0]
+        rows, chosen = read(model, prepared, batch)
         means = (rows.sum(1) / chosen.sum(1)).tolist()
         for row, mean in zip(batch.rows, means, strict=True):
             found[row] = mean if math.isfinite(mean) else -math.inf
@@ -205,6 +197,25 @@ def log_likelihoods(
     for owner, mean in zip(prepared.owners, found, strict=True):
         by_question[owner].append(mean)
     return tuple(map(tuple, by_question))
+
+
+def read(model: Any, prepared: Prepared, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Log-probabilities of the references of one batch, in nats: (rows, longest), 0 where padded; and
+    which are of a token. One teacher-forced pass, with the gradients that the caller asks torch for."""
+    assert batch.targets is not None
+    logits = model(
+        input_ids=batch.ids.to(model.device),
+        attention_mask=batch.mask.to(model.device),
+        logits_to_keep=batch.targets.shape[1],
+        use_cache=False,
+        **_seen(prepared, batch),
+    ).logits.float()
+    targets = batch.targets.to(model.device)
+    chosen = targets != IGNORED
+    log_probability = torch.log_softmax(logits[chosen], -1).gather(-1, targets[chosen][:, None])
+    rows = torch.zeros(targets.shape, device=model.device)
+    rows[chosen] = log_probability[:, 0]
+    return rows, chosen
 
 
 @torch.inference_mode()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from merge_dsl.meaning.methods import METHODS
 from merge_dsl.space.candidate import Blend, Ingredient, Origin, Value
 from vlm.anatomy.body import Role
 from vlm.errors import MergeError
@@ -66,7 +67,7 @@ def _blended(
     name = f"{role.unit}.{role.tail}"
     each = [_settings(ingredient.settings, at) for ingredient in blend.ingredients]
     shared = _settings(blend.settings, at)
-    pieces, base = _pieces(blend, role, sources, keep, memo, rows)
+    pieces, base = _pieces(blend, at, role, sources, keep, memo, rows)
     kernel = kernel_of(blend.method)
     start = 0
     try:
@@ -82,6 +83,7 @@ def _blended(
 
 def _pieces(
     blend: Blend,
+    at: int,
     role: Role,
     sources: Sources,
     keep: bool,
@@ -100,7 +102,9 @@ def _pieces(
     assert first is not None  # only what is added to a base may be nothing
     if base is None or not any(added):
         reads = [raw.read for raw in raws if raw is not None]
-        return Pieces(first.shape, None if base is None else base.read, reads, memo=memo), None
+        told = [_measured(blend.method, one, at, role, sources, rows) for one in blend.ingredients]
+        based = None if base is None else base.read
+        return Pieces(first.shape, based, reads, memo=memo, measured=told), None
     nothing = partial(_zeros, prod(first.shape))
     reads = [
         nothing if raw is None else raw.read if alone else partial(_difference, raw.read, base.read)
@@ -117,6 +121,23 @@ def _of(
     if source.partial and role not in source.names:
         return None
     return _parent(source, role, keep, rows)
+
+
+def _measured(
+    method: str, ingredient: Ingredient, at: int, role: Role, sources: Sources, rows: Rows | None
+) -> Read | None:
+    """What data say of an ingredient's tensor; None where they say nothing, or are not asked."""
+    what = METHODS[method].reads
+    if not what:
+        return None
+    source = sources[ingredient.origin.model]
+    raw = source.measured.get((what, str(ingredient.settings["on"][at])), {}).get(role)
+    if raw is None:
+        return None
+    if rows is not None and what == "fisher":  # of one token each, as the tensor itself
+        taken = raw.numbers.reshape(raw.shape)[rows.of[source.name]]
+        raw = Raw(raw.dtype, taken.shape, taken.reshape(-1))
+    return raw.widened
 
 
 class _Parent(NamedTuple):

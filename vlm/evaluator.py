@@ -16,6 +16,7 @@ import transformers
 
 from merge_dsl.space.candidate import Candidate, Walk
 from vlm.answer import Prepared, open_reader, prepare, seen_anew
+from vlm.measure import measure
 from vlm.resident import Resident, load_model
 from vlm.route.walker import Walker
 from vlm.score import Ask, Tasting, taste
@@ -40,6 +41,14 @@ class Table:
     prompt: str | None = None
 
 
+def read_tables(tables: Mapping[str, Table]) -> dict[str, tuple[Question, ...]]:
+    """The questions of each data set. Raises DataError."""
+    return {
+        name: read_questions(t.path, split=t.split, rows=t.rows, prompt=t.prompt)
+        for name, t in tables.items()
+    }
+
+
 class Evaluator:
     """Everything that does not change between the candidates of a run."""
 
@@ -50,18 +59,16 @@ class Evaluator:
         differences: Collection[str] = (),
         trusted: Collection[str] = (),
         architectures: Mapping[str, tuple[str, Mapping[str, Any]]] = NONE,
+        pickled: Collection[str] = (),
         shown: Mapping[str, Path] = NOTHING,
     ) -> None:
         """`models` are what candidates are made of; `shown` are others, which a report looks at."""
         self.sources: dict[str, Source] = open_sources(
-            {**models, **shown}, differences, trusted, architectures
+            {**models, **shown}, differences, trusted, architectures, pickled
         )
         self.taken = {name: self.sources[name] for name in models}
         self.folders = {name: source.folder for name, source in self.sources.items()}
-        self.questions: dict[str, tuple[Question, ...]] = {
-            name: read_questions(t.path, split=t.split, rows=t.rows, prompt=t.prompt)
-            for name, t in tables.items()
-        }
+        self.questions = read_tables(tables)
         self.resident: Resident | Walker | None = None
         self.prepared: dict[str, Prepared] = {}
 
@@ -71,6 +78,13 @@ class Evaluator:
             self.resident = Walker(candidate, self.taken)
         else:
             self.resident = Resident(candidate, self.taken)
+
+    def measure(
+        self, candidate: Candidate | Walk, tell: Callable[[str], None] = lambda what: None
+    ) -> None:
+        """Ask the parents what the candidate's methods want to know of them; see `vlm.measure`."""
+        if isinstance(candidate, Candidate):
+            measure(candidate, self.sources, self.questions, tell)
 
     def taste_candidate(
         self,
@@ -100,6 +114,7 @@ class Evaluator:
             assert isinstance(self.resident, Walker)
             return self.resident.put(candidate)
         assert isinstance(self.resident, Resident)
+        self.measure(candidate)  # where a choice of methods has not asked before
         return self.resident.put(candidate)
 
     def taste_checkpoint(

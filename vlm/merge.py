@@ -88,7 +88,9 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
             source = sources[origin.model]
             if source.partial and role not in source.names:
                 continue  # an adapter adds nothing here
-            found = source.checkpoint.entries[source.name_of(role)].shape
+            entry = source.checkpoint.entries[source.name_of(role)]
+            _check_rounded(role, entry.dtype, source, host)
+            found = entry.shape
             rows = by_token(portion, role)
             if found[rows:] != shape[rows:]:
                 raise MergeError(
@@ -100,6 +102,17 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
     _check_placed(portions, host)
     _check_tied(portions, host)
     _check_lost(portions, host, sources)
+
+
+def _check_rounded(role: Role, dtype: str, source: Source, host: Source) -> None:
+    """Whole numbers where the host has rounded ones are a quantised model's: without its scales, noise."""
+    if role in host.names and not dtype.startswith(("F", "BF")):
+        own = host.checkpoint.entries[host.names[role]].dtype
+        if own.startswith(("F", "BF")):
+            raise MergeError(
+                f"{role.unit} {role.tail} is {dtype} in {source.name} and {own} in {host.name}",
+                "dequantise the model, or take another",
+            )
 
 
 def _way_out(role: Role) -> str:

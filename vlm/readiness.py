@@ -16,10 +16,15 @@ from vlm.tasks.pictures import open_picture
 from vlm.tasks.questions import Question, refuse_shared
 
 
-def check_ready(evaluator: Evaluator, searched: Sequence[Ask], reported: Sequence[Ask]) -> None:
+def check_ready(
+    evaluator: Evaluator,
+    searched: Sequence[Ask],
+    reported: Sequence[Ask],
+    measured: Sequence[str] = (),
+) -> None:
     """Raise a VlmError for what a search or its report would stumble over.
 
-    Search and report share no question; every picture can be decoded; every metric takes these
+    Search and report share no question, nor do report and data on which parents are `measured`; every picture can be decoded; every metric takes these
     references; every model that will be asked has a reader, and can be asked these questions.
     """
     assert evaluator.resident is not None
@@ -31,7 +36,7 @@ def check_ready(evaluator: Evaluator, searched: Sequence[Ask], reported: Sequenc
         {name: tables[name] for name in names},
     )
     refuse_shared(
-        {ask.data: tables[ask.data] for ask in searched},
+        {name: tables[name] for name in (*(ask.data for ask in searched), *measured)},
         {ask.data: tables[ask.data] for ask in reported},
     )
     for name in names:

@@ -90,7 +90,7 @@ class Resident:
         self.sources = fit(candidate, self.host, sources)
         self.host = with_words(candidate, self.host, self.sources)
         check_whole(candidate, self.host, self.sources)
-        check_processor(self.host.folder, self.host.config)
+        check_processor(self.host.folder, lambda: self.host.config)
         self.model: nn.Module = _load(self.host)
         state = self.model.state_dict()
         roles = memory_roles(self.model)

@@ -6,7 +6,7 @@ header of a journal.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from merge_dsl.commands.common import Job
@@ -17,6 +17,7 @@ from merge_dsl.search.journal import Header
 from merge_dsl.search.loop import Outcome
 from merge_dsl.space.candidate import Candidate, Walk
 from merge_dsl.space.fill import fill
+from merge_dsl.space.measured import measured_in
 from merge_dsl.space.required import turned_away
 from merge_dsl.space.routes import RouteSpace
 from merge_dsl.space.space import decode, start
@@ -44,12 +45,18 @@ def reported(job: Job) -> "list[Ask]":
     return list(dict.fromkeys(ask_of(term) for report in reports for term in report.terms))
 
 
-def tables(job: Job, asks: Sequence["Ask"]) -> "dict[str, Table]":
-    """Where the data of these terms lie. Raises Mistake for data that are not here."""
+def measured_on(job: Job) -> list[str]:
+    """The data on which the job's target has its parents measured."""
+    merge = job.recipe.merges.get(job.target)
+    return list(dict.fromkeys(m.data for m in measured_in(merge))) if merge is not None else []
+
+
+def tables(job: Job, names: Iterable[str]) -> "dict[str, Table]":
+    """Where these data lie. Raises Mistake for data that are not here."""
     from vlm.evaluator import Table
 
     found = {}
-    for name in dict.fromkeys(ask.data for ask in asks):
+    for name in dict.fromkeys(names):
         data = job.recipe.data[name]
         if data.path is None:
             raise Mistake(

@@ -43,7 +43,7 @@ class Job:
 
 
 def marked(job: Job) -> dict[str, Any]:
-    """What the recipe says of its models: which are differences, which may run code, and of which
+    """What the recipe says of its models: which are differences, run code, or are pickles, and of which
     architecture bare checkpoints are."""
     names = (*job.models, *job.behind)
     models = {name: model for name in names if (model := job.recipe.source(name)) is not None}
@@ -55,6 +55,7 @@ def marked(job: Job) -> dict[str, Any]:
             for name, model in models.items()
             if model.architecture is not None
         },
+        "pickled": frozenset(n for n, model in models.items() if model.reads_pickles),
     }
 
 

@@ -16,9 +16,11 @@ from merge_dsl.commands.common import Job, instead_of, job_of, open_recipe, targ
 from merge_dsl.commands.merge import build, target_folder
 from merge_dsl.commands.mistake import DONE, Mistake
 from merge_dsl.commands.running import Run, evolved
+from merge_dsl.meaning.recipe import Budget as Limits
 from merge_dsl.meaning.recipe import Recipe, Search
 from merge_dsl.meaning.stages import needed
 from merge_dsl.search.loop import Budget
+from merge_dsl.space.estimate import trials_of
 from merge_dsl.space.routes import space_of
 from merge_dsl.space.sequence import after
 from merge_dsl.space.space import start
@@ -88,7 +90,8 @@ def _run_of(
     if folder.resolve().is_relative_to(out.resolve()):
         raise Mistake(f"{out} is the run's own folder, or holds it", "write the model elsewhere")
     limits = search.budget
-    budget = Budget(limits.trials, limits.generations, limits.seconds)
+    trials = trials_of(search, len(job.space.genes)) if limits == Limits() else limits.trials
+    budget = Budget(trials, limits.generations, limits.seconds)
     if args.trials is not None:
         budget = Budget(args.trials)
     several = len(job.recipe.searches) > 1

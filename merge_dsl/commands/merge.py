@@ -14,10 +14,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from merge_dsl.commands.asking import required
+from merge_dsl.commands.asking import measured_on, required, tables
 from merge_dsl.commands.common import Job, instead_of, job_of, marked, open_recipe, target_of, told
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.meaning.engines import SHARD_BYTES
+from merge_dsl.meaning.methods import METHODS
 from merge_dsl.meaning.recipe import Recipe
 from merge_dsl.meaning.stages import needed
 from merge_dsl.search.errors import CandidateFailed
@@ -29,6 +30,7 @@ from merge_dsl.tools.written import Written
 
 if TYPE_CHECKING:
     from vlm.route.walker import Walker
+    from vlm.weights.source import Source
 
 
 def run(args: argparse.Namespace) -> int:
@@ -107,6 +109,7 @@ def write_candidate(
     if folder.exists() and any(folder.iterdir()):
         print(f"replacing {folder}, which awase wrote", file=sys.stderr)
     sources = open_sources(job.models, **marked(job))
+    _measure(job, candidate, sources, quiet)
     write = job.write
     dtype = write.dtype if write is not None else None
     size = (write.shard if write is not None else None) or SHARD_BYTES
@@ -124,6 +127,22 @@ def write_candidate(
         found = write_walk(candidate, walker, sources, folder, **how)
     count = counted(len(candidate.hops), "layer")
     print(f"{count}; reopened, its logits differ by {found.largest:.2g} from the walk's")
+
+
+def _measure(
+    job: Job, candidate: Candidate | Walk, sources: "dict[str, Source]", quiet: bool
+) -> None:
+    """Ask the parents what the candidate's methods want to know of them."""
+    if isinstance(candidate, Walk) or not any(METHODS[b.method].reads for b in candidate.blends):
+        return
+    from vlm.evaluator import read_tables
+    from vlm.measure import measure
+
+    def tell(what: str) -> None:
+        if not quiet:
+            print(what, file=sys.stderr, flush=True)
+
+    measure(candidate, sources, read_tables(tables(job, measured_on(job))), tell)
 
 
 def target_folder(job: Job) -> Path:

@@ -9,10 +9,19 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from merge_dsl.commands.asking import header_of, reported, required, scored, searched, tables
+from merge_dsl.commands.asking import (
+    header_of,
+    measured_on,
+    reported,
+    required,
+    scored,
+    searched,
+    tables,
+)
 from merge_dsl.commands.common import Job, marked
 from merge_dsl.commands.merge import write_candidate
 from merge_dsl.commands.mistake import Mistake
@@ -79,11 +88,11 @@ def evolved(run: Run, last: bool = True) -> tuple[Value, ...]:
 
     job, asks, shown = run.job, searched(run.search), reported(run.job)
     space = job.space
-    evaluator = Evaluator(
-        job.models, tables(job, [*asks, *shown]), shown=_shown(run, bool(shown)), **marked(job)
-    )
+    looked_at = [*(ask.data for ask in asks), *measured_on(job)]
+    named = tables(job, [*looked_at, *(ask.data for ask in shown)])
+    evaluator = Evaluator(job.models, named, shown=_shown(run, bool(shown)), **marked(job))
     # Of the data that the search looks at: data of the report may be mended between two commands.
-    fingerprint = evaluator.fingerprint(ask.data for ask in asks)
+    fingerprint = evaluator.fingerprint(looked_at)
     header = header_of(job, run.search, run.seed, fingerprint)
     engine = ENGINES[run.search.engine.name](
         encode(space, start(space)),
@@ -103,7 +112,8 @@ def evolved(run: Run, last: bool = True) -> tuple[Value, ...]:
                 return journal.trials[journal.end.winner].values
     check_target(run.out, job.models.values())
     evaluator.open_resident(run.first)
-    check_ready(evaluator, asks, shown)
+    check_ready(evaluator, asks, shown, measured_on(job))
+    evaluator.measure(run.first, partial(_tell, run))
     with Journal(path, header) as journal:
         result = _search(run, engine, evaluator, journal)
         if result.winner is None:
@@ -120,6 +130,11 @@ def evolved(run: Run, last: bool = True) -> tuple[Value, ...]:
         raise Mistake(refused.what, refused.way_out)
     print(f"checkpoint  {run.out}")
     return result.winner.values
+
+
+def _tell(run: Run, what: str) -> None:
+    if not run.quiet:
+        print(what, file=sys.stderr, flush=True)
 
 
 def _write(
@@ -213,10 +228,6 @@ def _report(
     from merge_dsl.tools.report_table import print_report
     from vlm import reporting
 
-    def tell(name: str) -> None:
-        if not run.quiet:
-            print(f"scoring {name}", file=sys.stderr, flush=True)
-
     assert evaluator.resident is not None
     fresh = [trial for trial in result.trials if trial.repeats is None]
     first, host = run.first, evaluator.resident.host.name
@@ -235,7 +246,7 @@ def _report(
         seated=seated(first, host) if isinstance(first, Candidate) else {},
         baselines=_unsearched(run, host),
         child=child,
-        tell=tell,
+        tell=lambda name: _tell(run, f"scoring {name}"),
     )
     scores = [trial.score for trial in result.trials if trial.score is not None]
     write_text(run.folder / PAGE, to_html(report, scores))

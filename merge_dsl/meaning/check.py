@@ -144,6 +144,7 @@ def _declaration(draft: Draft, item: tree.Declaration) -> None:
         difference=text_of(settings.get("kind")) == "difference"
         or (facts is not None and facts.difference),
         runs_code=text_of(settings.get("remote_code")) == "run",
+        reads_pickles=text_of(settings.get("pickle")) == "read",
         problem=problem,
         architecture=architecture,
     )
@@ -161,7 +162,7 @@ def _use(draft: Draft, item: tree.Use, imported: Mapping[str, r.Recipe | r.Impor
         return whole._replace(problem=("N109", f"{item.address.value} cannot be read"))
     for model in found.models.values():
         inner = f"{name.text}.{model.name}"
-        # Whoever imports a recipe has not read what it allows to run.
+        # Whoever imports a recipe has not read what it allows.
         draft.recipe.models[inner] = model._replace(
             name=inner,
             span=item.span,
@@ -169,6 +170,7 @@ def _use(draft: Draft, item: tree.Use, imported: Mapping[str, r.Recipe | r.Impor
             imported=True,
             problem=None,
             runs_code=False,
+            reads_pickles=False,
         )
         draft.definitions.append(r.Definition("model", inner, item.span, item.span.end))
     for data in found.data.values():

@@ -22,6 +22,7 @@ ENGINES: dict[str, dict[str, Option]] = {
         "population": Option("int", low=2, about="candidates a generation"),
     },
     "random": {},
+    "greedy": {},
     "nsga2": {"population": Option("int", low=2, about="candidates a generation")},
 }
 SEVERAL_AIMS = ("nsga2", "random")  # engines that take several `maximize` lines
@@ -40,6 +41,7 @@ MODEL: dict[str, Option] = {
     "licence": Option("text", about="under which its weights are given"),
     "license": Option("text", about="the same"),
     "remote_code": Option("word", ("refuse", "run"), about="whether code in its folder may be run"),
+    "pickle": Option("word", ("refuse", "read"), about="whether tensors are read out of pickles"),
     "kind": Option("word", ("model", "difference"), about="whether it is whole, or added to one"),
     "architecture": Option("text", about="open_clip's name for what a bare checkpoint is of"),
 }
@@ -67,7 +69,6 @@ WRITE: dict[str, Option] = {
 SHARD_BYTES = 5 * 1024**3  # where `shard` is not written
 ROUTE = ("repeat", "walk", "scale", "scale_of")
 SCALE_OF = ("stream", "mlp")  # what the scale of a hop multiplies
-PLANNED_METHODS = ("fisher", "regmean")  # they read data; nothing measures it for them yet
 PLANNED_METRICS = ("bleu", "chrf", "anls")
 BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -13,12 +13,12 @@ class Setting(NamedTuple):
     """One setting of a method. `low` and `high` bound what makes sense; None is no bound."""
 
     scope: Scope  # written in each `take` (or `each`), or once for the whole blend
-    kind: Literal["real", "int", "flag", "word"]
+    kind: Literal["real", "int", "flag", "word", "data"]
     default: float | int | bool | str | None  # None: must be given
     low: float | None = None
     high: float | None = None
     about: str = ""
-    words: tuple[str, ...] = ()  # of a "word", all that it can be
+    words: tuple[str, ...] = ()  # of a "word", all that it can be; of "data", it names a data set
 
 
 class Method(NamedTuple):
@@ -34,6 +34,7 @@ class Method(NamedTuple):
     random: bool = False  # draws masks, so it takes `seed`
     takes: tuple[int, int | None] = (1, None)  # how many ingredients, at least and at most
     normal: bool = False  # weights are divided by their sum, whatever is set
+    reads: Literal["", "fisher", "gram"] = ""  # what is measured of each ingredient on its data
     about: str = ""
 
 
@@ -58,6 +59,9 @@ GAMMA = Setting("ingredient", "real", 0.01, 0.0, 1.0, "share of the largest that
 EPSILON = Setting(
     "ingredient", "real", 0.15, 0.0, 0.5, "how far the shares kept lie from `density`"
 )
+SHARE = Setting("ingredient", "real", 1.0, 0.0, None, "how much this ingredient counts")
+ON = Setting("ingredient", "data", None, about="the data on which this ingredient is measured")
+FLOOR = _real(1e-6, "what counts everywhere, as a share of the mean that is measured", 1e-12, 1.0)
 SCALE = _real(1.0, "factor on the whole blended difference (lambda)")
 RESCALE = _flag(True, "make up for what is dropped")
 ELECTION = _compat("mergekit: signs are elected after weighting, and a sum of zero is positive")
@@ -175,6 +179,28 @@ METHODS: dict[str, Method] = {
         takes=(1, 1),
         about="the base, and from the ingredient what changed most (Arcee 2024)",
     ),
+    # ---- whole models, and what data say of them ----
+    "fisher": Method(
+        {"weight": SHARE, "on": ON, "floor": FLOOR},
+        base="refused",
+        blends="models",
+        normal=True,
+        reads="fisher",
+        about="mean by Fisher information (Matena and Raffel 2022, arXiv:2111.09832)",
+    ),
+    "regmean": Method(
+        {
+            "weight": SHARE,
+            "on": ON,
+            "alpha": _real(0.9, "how much inputs' products count beside their squares", 0.0, 1.0),
+            "floor": FLOOR,
+        },
+        base="refused",
+        blends="models",
+        normal=True,
+        reads="gram",
+        about="nearest outputs of linear layers, by regression (Jin et al. 2023, arXiv:2212.09849)",
+    ),
     # ---- differences ----
     "wise_ft": Method(
         {"alpha": _real(0.5, "0 is the base, 1 the ingredient", 0.0, 1.0)},
@@ -266,9 +292,13 @@ METHODS: dict[str, Method] = {
         about="keep what several need, by TALL masks (Wang et al. 2024, arXiv:2405.07813)",
     ),
     "emr": Method(
-        {"weight": WEIGHT, "scale": SCALE},
+        {
+            "weight": WEIGHT,
+            "task": Setting("ingredient", "flag", False, about="masked and rescaled for this one"),
+            "scale": SCALE,
+        },
         base="required",
-        about="largest of the elected sign, unified part (Huang et al. 2024, arXiv:2405.17461)",
+        about="largest of the elected sign, for one task or for all (Huang et al. 2024, arXiv:2405.17461)",
     ),
     "tsv": Method(
         {"weight": WEIGHT, "scale": SCALE},

@@ -56,6 +56,7 @@ class Model(NamedTuple):
     licence: str | None = None
     difference: bool = False  # what is added to a model, not a model
     runs_code: bool = False  # this recipe allows the code in its folder to be run
+    reads_pickles: bool = False  # this recipe allows tensors to be read out of its pickles
     problem: tuple[str, str, str | None] | None = None  # code, message, help
     imported: bool = False
     architecture: str | None = None  # of open_clip, where its file is a bare checkpoint

@@ -16,6 +16,7 @@ from merge_dsl.rules import (
     kinds,
     licence,
     lineage,
+    measuring,
     models,
     names,
     not_yet,
@@ -120,7 +121,7 @@ FIRST: tuple[Rule, ...] = (
 # Each later stage needs what the one before it has checked: names and kinds, then groups.
 STAGES: tuple[tuple[Rule, ...], ...] = (
     FIRST,
-    (models.groups, space.lists),
+    (models.groups, space.lists, measuring.measured),
     (
         names.unused_models,
         space.searches,

@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from merge_dsl.meaning.recipe import Data
 from merge_dsl.meaning.stages import sources_in
 from merge_dsl.rules.checked import Checked
+from merge_dsl.space.measured import measured
 from merge_dsl.text.diagnostics import Diagnostic, finding
 
 
 def disjoint(checked: Checked) -> Iterator[Diagnostic]:
-    """D701: a row that is reported must not be searched on."""
+    """D701: a row that is reported must not be searched on, nor any parent measured on it."""
     recipe = checked.recipe
     reported = {term.data for report in recipe.reports for term in report.terms}
     terms = [t for s in recipe.searches for o in s.objectives for t in o.terms]
-    for term in terms:
-        data = recipe.data.get(term.data)
+    looks = [(term.data, term.span, "the search") for term in terms]
+    looks += [(m.data, m.span, f"`{m.merge}`") for m in measured(recipe)]
+    for name, span, who in looks:
+        data = recipe.data.get(name)
         others = [recipe.data[name] for name in sorted(reported) if name in recipe.data]
         clash = next((other for other in others if data and _overlap(data, other)), None)
         if data is None or clash is None:
@@ -22,9 +25,9 @@ def disjoint(checked: Checked) -> Iterator[Diagnostic]:
         what = f"`{clash.name}` is reported"
         if data.name != clash.name:
             what = f"`{data.name}` shares rows with `{clash.name}`, which is reported"
-        message = f"{what}; the search may not look at it"
-        help = "give the search other rows or another split"
-        yield finding("D701", term.span, message, help)
+        message = f"{what}; {who} may not look at it"
+        help = f"give {who} other rows or another split"
+        yield finding("D701", span, message, help)
 
 
 def _overlap(one: Data, other: Data) -> bool:

@@ -185,15 +185,27 @@ def _scope(line: BlendLine, assignment: Assignment, setting: Setting) -> Iterato
 
 
 def _kind(checked: Checked, assignment: Assignment, setting: Setting) -> Iterator[Diagnostic]:
+    if setting.kind == "data":
+        yield from _data(assignment)
+        return
     if setting.kind == "word":
         yield from _words(checked, assignment, setting)
         return
     wanted = {"flag": "true, false or flag", "int": "a whole number", "real": "a number"}
     for span, kind in _kinds(checked, assignment.value, 0):
         fits = kind == "truth" if setting.kind == "flag" else kind == "number"
+        alone = not isinstance(assignment.value, Curve)
+        fits = fits or (kind == "truth" and assignment.name == "weight" and alone)  # in or out
         if not fits and kind != "unknown":
             message = f"`{assignment.name}` is {wanted[setting.kind]}"
             yield finding("K205", span, message)
+
+
+def _data(assignment: Assignment) -> Iterator[Diagnostic]:
+    if not isinstance(assignment.value, Word) or assignment.per is not None:
+        message = f"`{assignment.name}` names a data set, and is no hole"
+        help = f"write `{assignment.name} = NAME`, of a `data NAME from …` above"
+        yield finding("K205", assignment.span, message, help)
 
 
 def _words(checked: Checked, assignment: Assignment, setting: Setting) -> Iterator[Diagnostic]:

@@ -121,6 +121,8 @@ def pickles(checked: Checked) -> Iterator[Diagnostic]:
     for model in checked.recipe.models.values():
         if model.folder is None or model.imported or checked.depth is Depth.TEXT:
             continue
+        if model.reads_pickles:
+            continue
         try:
             safe = any(model.folder.glob("*.safetensors"))
             files = [f.name for kind in PICKLES for f in sorted(model.folder.glob(kind))]
@@ -129,7 +131,7 @@ def pickles(checked: Checked) -> Iterator[Diagnostic]:
         files = [name for name in files if name not in NO_WEIGHTS]
         if files and not safe:
             message = f"`{files[0]}` of `{model.name}` can run code when it is opened"
-            help = "save the model again as safetensors; awase reads nothing else"
+            help = "save it again as safetensors, or write `{ pickle = read }` behind the model"
             yield finding("L802", model.address_span, message, help)
 
 

@@ -18,6 +18,7 @@ from merge_dsl.meaning.recipe import (
 from merge_dsl.meaning.values import Curve, Draw, Expr, Operation, Series, Word, references
 from merge_dsl.rules.checked import Checked, assignments, blends
 from merge_dsl.space.layout import origins_of
+from merge_dsl.space.measured import measured as measured_on
 from merge_dsl.space.resolve import lets_of, spoken
 from merge_dsl.text.diagnostics import Diagnostic, Fix, Severity, finding
 from merge_dsl.text.source import Span
@@ -47,7 +48,8 @@ def unknown_names(checked: Checked) -> Iterator[Diagnostic]:
     by_name: dict[str, list[Definition]] = {}
     for definition in definitions:
         by_name.setdefault(definition.name, []).append(definition)
-    for ref in checked.recipe.references:
+    measured = (Reference("data", m.data, m.span) for m in measured_on(checked.recipe))
+    for ref in (*checked.recipe.references, *measured):
         fitting = FITS.get(ref.noun, (ref.noun,))
         here = [d for d in by_name.get(ref.name, ()) if d.noun in fitting]
         if any(d.since <= ref.span.start for d in here):
@@ -200,7 +202,7 @@ def _takes_words(line: BlendLine, assignment: Assignment) -> bool:
         return True
     known = [METHODS[m.name].settings for m in line.methods if m.name in METHODS]
     found = [table[assignment.name] for table in known if assignment.name in table]
-    return any(setting.kind == "word" for setting in found)
+    return any(setting.kind in ("word", "data") for setting in found)
 
 
 def defined_twice(checked: Checked) -> Iterator[Diagnostic]:
@@ -228,7 +230,7 @@ def methods(checked: Checked) -> Iterator[Diagnostic]:
     """N106: `by` needs a method that exists."""
     for _, _, line in blends(checked.recipe):
         for method in line.methods:
-            if method.name not in METHODS and method.name not in engines.PLANNED_METHODS:
+            if method.name not in METHODS:
                 message = f"there is no method `{method.name or checked.source.slice(method.span)}`"
                 yield _no_such(message, method.name, method.span, METHODS, code="N106")
 

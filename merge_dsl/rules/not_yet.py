@@ -6,7 +6,7 @@ A note where a recipe is only linted; an error where a command must run it (`not
 from collections.abc import Iterator
 
 from merge_dsl.meaning import engines
-from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Recipe, Route, Search
+from merge_dsl.meaning.recipe import Merge, OriginRef, Recipe, Route, Search
 from merge_dsl.meaning.requires import names_in
 from merge_dsl.meaning.values import draws
 from merge_dsl.rules.checked import Checked
@@ -59,10 +59,6 @@ def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
     for line in merge.lines:
         for origin in origins_of(line):
             yield from _origin(recipe, origin)
-        if isinstance(line, BlendLine):
-            for method in line.methods:
-                if method.name in engines.PLANNED_METHODS:
-                    yield _later(method.span, f"the method `{method.name}`")
 
 
 def _origin(recipe: Recipe, origin: OriginRef) -> Iterator[Diagnostic]:

@@ -9,6 +9,7 @@ from merge_dsl.meaning.metrics import METRICS
 from merge_dsl.meaning.recipe import Data, Search, Term
 from merge_dsl.meaning.rows import Row, RowsError, count_of, digest_of, rows_of
 from merge_dsl.rules.checked import Checked
+from merge_dsl.space.measured import measured
 from merge_dsl.text.diagnostics import Diagnostic, Fix, Severity, finding
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import counted, nearest, quoted
@@ -108,11 +109,13 @@ def shared(checked: Checked) -> Iterator[Diagnostic]:
     unread: set[str] = set()
     reported = {term.data for report in checked.recipe.reports for term in report.terms}
     done: set[str] = set()
-    for _, term in _searched(checked):
-        if term.data in done:
+    looks = [(term.data, term.span) for _, term in _searched(checked)]
+    looks += [(m.data, m.span) for m in measured(checked.recipe)]
+    for seen, span in looks:
+        if seen in done:
             continue
-        done.add(term.data)
-        for name in (term.data, *sorted(reported)):
+        done.add(seen)
+        for name in (seen, *sorted(reported)):
             data = checked.recipe.data.get(name)
             if data is None or name in digests or name in unread:
                 continue
@@ -121,16 +124,15 @@ def shared(checked: Checked) -> Iterator[Diagnostic]:
             except RowsError as error:
                 unread.add(name)
                 message = f"the rows of `{name}` were not compared: {error}"
-                span = data.address_span
-                yield finding("D702", span, message, severity=Severity.NOTE)
-        for name in sorted(reported - {term.data}):
-            both = digests.get(term.data, set()) & digests.get(name, set())
+                yield finding("D702", data.address_span, message, severity=Severity.NOTE)
+        for name in sorted(reported - {seen}):
+            both = digests.get(seen, set()) & digests.get(name, set())
             if both:
-                of = len(digests[term.data])
+                of = len(digests[seen])
                 rows = "row is" if of == 1 else "rows are"
                 message = f"{len(both)} of {of} {rows} also in `{name}`, which is reported"
-                help = f"take them out of `{term.data}`, or search on other rows"
-                yield finding("D702", term.span, message, help)
+                help = f"take them out of `{seen}`, or search on other rows"
+                yield finding("D702", span, message, help)
 
 
 def languages(checked: Checked) -> Iterator[Diagnostic]:

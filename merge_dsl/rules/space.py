@@ -2,12 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from merge_dsl.meaning.recipe import Assignment, BlendLine, Let
+from merge_dsl.meaning.recipe import Assignment, BlendLine, Let, Search
 from merge_dsl.meaning.values import Draw, Series
 from merge_dsl.rules.checked import Checked, all_draws
 from merge_dsl.space.estimate import trials_of
+from merge_dsl.space.genes import Gene, even_size
 from merge_dsl.space.resolve import SpaceError, assignments_of
 from merge_dsl.space.routes import space_of
 from merge_dsl.text.diagnostics import Diagnostic, Fix, Severity, finding
@@ -128,9 +129,26 @@ def searches(checked: Checked) -> Iterator[Diagnostic]:
             yield finding("X305", search.target_span, message, help, severity=severity)
             continue
         trials = trials_of(search, size)
+        if search.engine.name == "greedy":
+            yield from _greedy(search, space.genes, trials)
+            continue
         if trials is not None and trials < 3 * size:
             message = f"{size} dimensions and {trials} trials: fewer than three trials for each"
             grouped = merge is not None and any(GROUPED.search(g.name) for g in space.genes)
             fewer = "widen the groups (`per 8 layers`)" if grouped else "let fewer values vary"
             help = f"raise the budget, or {fewer}"
             yield finding("X306", search.target_span, message, help)
+
+
+def _greedy(search: Search, genes: Sequence[Gene], trials: int | None) -> Iterator[Diagnostic]:
+    """X313, X306: a greedy soup is of flags, and looks at each of them once or twice."""
+    others = [gene.name for gene in genes if even_size(gene) != 2]
+    if others:
+        more = f" and {counted(len(others) - 1, 'hole')} more" if len(others) > 1 else ""
+        verb = "are" if more else "is"
+        message = f"`greedy` sets flags; {others[0]}{more} {verb} none"
+        help = "write `weight = flag` for each ingredient, or search by `cma_es`"
+        yield finding("X313", search.engine.span, message, help)
+    elif trials is not None and trials < 2 * len(genes) - 1:
+        message = f"{len(genes)} flags and {trials} trials: `greedy` takes {2 * len(genes) - 1}"
+        yield finding("X306", search.target_span, message, "raise the budget, or leave it out")

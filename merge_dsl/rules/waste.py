@@ -86,11 +86,11 @@ def _free(frame: Frame, line: BlendLine, unit: str) -> Assignment | None:
 
 
 def _alone(recipe: Recipe, value: Expr) -> bool:
-    """Whether a value is one hole and nothing else."""
+    """Whether a value is one hole and nothing else. Flags have no scale in common."""
     if isinstance(value, LetRef):
         let = recipe.lets.get(value.name)
-        return let is not None and isinstance(let.value, Draw)
-    return isinstance(value, Draw)
+        return let is not None and isinstance(let.value, Draw) and let.value.kind != "flag"
+    return isinstance(value, Draw) and value.kind != "flag"
 
 
 def covered(checked: Checked) -> Iterator[Diagnostic]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from merge_dsl.search.cma_es import CmaEs
 from merge_dsl.search.engine import Engine
+from merge_dsl.search.greedy import Greedy
 from merge_dsl.search.nsga2 import Nsga2
 from merge_dsl.search.random import RandomSearch
 
@@ -11,5 +12,6 @@ from merge_dsl.search.random import RandomSearch
 ENGINES: dict[str, Callable[..., Engine]] = {
     "cma_es": CmaEs,
     "random": RandomSearch,
+    "greedy": Greedy,
     "nsga2": Nsga2,
 }

@@ -145,7 +145,7 @@ def run_search(
                 return Result(tuple(trials), best(trials, pick), "")
             tried.append(try_point(point, generation, "search"))
         if len(tried) == len(points):
-            engine.tell(points, _losses(tried, generation))
+            engine.tell(points, _losses(tried, generation, trials))
             generation += 1
             reason = engine.stopped()
     favourite = engine.favourite()
@@ -204,13 +204,16 @@ def _score(
     return replace(asked, score=float(outcome.score), samples=samples, seconds=seconds, aims=aims)
 
 
-def _losses(tried: Sequence[Trial], generation: int) -> list[Loss]:
+def _losses(tried: Sequence[Trial], generation: int, trials: Sequence[Trial] = ()) -> list[Loss]:
     """What the engine is told: minus the score, or minus each of several; for a failed candidate, more
     than for any other, whatever the aim.
 
     Engines rank, so how much more says nothing: far more, for some keep what they heard in earlier
-    generations. NaN would be ranked by chance, or as the median.
+    generations. NaN would be ranked by chance, or as the median. Raises SearchFailed where all have failed,
+    but for a generation of one behind `trials` that have not.
     """
+    if len(tried) == 1 and tried[0].score is None and any(t.score is not None for t in trials):
+        return [2.0 * FAILED]
     width = max(len(trial.aims) for trial in tried)
     if not width:
         return list(_losses_of([trial.score for trial in tried], tried, generation))

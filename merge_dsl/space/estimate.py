@@ -69,6 +69,8 @@ def hours_of(search: Search, dimensions: int, seconds_per_trial: float) -> float
 def population_of(search: Search, dimensions: int) -> int:
     """Candidates a generation: as written, else what the engine takes: `cma_es` 4 + 3 ln n (Hansen 2016,
     arXiv:1604.00772)."""
+    if search.engine.name == "greedy":
+        return max(dimensions, 1)  # all alone; then one after the other
     written = search.engine.settings.get("population")
     if isinstance(written, int):
         return written
@@ -79,7 +81,7 @@ def population_of(search: Search, dimensions: int) -> int:
 
 def trials_of(search: Search, dimensions: int) -> int | None:
     """How many candidates the budget allows; None where only time limits it."""
-    limits = []
+    limits = [2 * dimensions - 1] if search.engine.name == "greedy" and dimensions else []
     if search.budget.trials is not None:
         limits.append(search.budget.trials)
     if search.budget.generations is not None:
@@ -90,6 +92,8 @@ def trials_of(search: Search, dimensions: int) -> int | None:
 def generations_of(search: Search, dimensions: int) -> int | None:
     """How many generations that is; the last one may be cut short."""
     trials = trials_of(search, dimensions)
+    if search.engine.name == "greedy" and trials is not None:
+        return 1 + max(0, trials - dimensions)
     return None if trials is None else math.ceil(trials / population_of(search, dimensions))
 
 

@@ -188,6 +188,8 @@ def _as(setting: Setting, value: Value, name: str) -> Value:
     """A value as its setting's kind, so that 1 and 1.0 are one candidate."""
     if setting.kind == "flag":
         return bool(value)
+    if setting.kind == "data":
+        return str(value)
     if setting.kind == "word":
         if value not in setting.words:
             raise SpaceError(f"`{name}` is one of {', '.join(setting.words)}, not {value!r}")

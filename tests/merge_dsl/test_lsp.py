@@ -254,6 +254,7 @@ MERGE = HEAD + 'use "common.merge" as common\nlet share = 0.2..0.8 # 🍣\nmerge
         (MERGE + "language.layers by ties { each { weight = 0.1 ¦", ["per", "at", "when"], []),
         (MERGE + "language.layers by ties { each { weight = 0.1 per 8 ¦", ["layers"], ["per"]),
         (MERGE + "language.layers by ties { compat = ¦", ["paper", "mergekit"], ["eyes"]),
+        (MERGE + "language.layers by fisher { on = ¦", ["dev"], ["eyes", "share"]),
         (MERGE + "language.layers by ties { density = 1 when ¦", ["method", "share"], ["eyes"]),
         (MERGE + "language.layers by ties { density = 1 when method is ¦", ["ties"], ["eyes"]),
         (MERGE + "}\nsearch ¦", ["student"], ["eyes"]),

@@ -23,7 +23,18 @@ def swap(old: str, new: str, text: str = BLENDED) -> str:
 
 
 WEIGHT = "weight = 0.0..1.0"
+MEASURED = swap("by task_arithmetic", "by fisher").replace("    base base\n", "")
+ON_DEV = swap("    take tongue", "    on = dev\n    take tongue", MEASURED)
 CASES = {
+    "X313": swap("by = cma_es(sigma = 0.2)", "by = ⟦greedy⟧"),
+    "K214": swap("by fisher", "by ⟦fisher⟧", MEASURED),
+    "K214 one": swap("take tongue", "take tongue { on = dev }", MEASURED).replace(
+        "by fisher", "by ⟦fisher⟧"
+    ),
+    "K205 hole of data": swap("on = dev", "⟦on = choice dev | held⟧", ON_DEV),
+    "N101 data": swap("on = dev", "on = ⟦dve⟧", ON_DEV),
+    "N101 model as data": swap("on = dev", "on = ⟦eyes⟧", ON_DEV),
+    "D701 measured": swap("on = dev", "on = ⟦held⟧", ON_DEV),
     "N101 model": swap("take tongue", "take ⟦tonge⟧"),
     "N101 part": swap("keep vision,", "keep ⟦visoin⟧,"),
     "N101 let": swap("0.0..1.0", "⟦share⟧"),
@@ -67,7 +78,7 @@ CASES = {
     "N110": swap("data held", "data ⟦dev⟧"),
     "N111": swap("cma_es(sigma = 0.2)", "⟦cmaes⟧"),
     "N112": BLENDED + 'write student to "a"\n⟦write student to "b" { dtype = bf16 }⟧\n',
-    "N199": swap("by task_arithmetic", "by ⟦fisher⟧"),
+    "N199": swap("maximize rouge_l", "maximize ⟦bleu⟧"),
     "K202": swap("    base base\n", "").replace("task_arithmetic", "⟦task_arithmetic⟧"),
     "K213": swap("\n}\nsearch student", "\n  ⟦require 1 < 1 - zero⟧\n}\nsearch student").replace(
         "recipe test\n", "recipe test\nlet zero = 0.0\n"

@@ -14,6 +14,7 @@ HEAD = """recipe one
 model base from "file:base"
 model eyes from "file:eyes"
 model tongue from "file:tongue"
+data naming from "file:rows.parquet" { rows = 0..1 }
 merge student {
   keep vision, projector, embed, head from eyes
 """
@@ -28,6 +29,9 @@ def recipe(method: str, holes: bool) -> str:
     lines = [f"  language.layers by {method}{'(seed = 3)' if known.random else ''} {{"]
     lines += ["    base base"] if known.base != "refused" else []
     for name, setting in known.settings.items():
+        if setting.kind == "data":
+            lines.append(f"    {name} = naming")
+            continue
         hole = "0.4..0.6" if name == "density" else HOLES[setting.kind]
         lines.append(f"    {name} = {hole if holes else written(setting)}")
     lines += [f"    take {take}" for take in takes]
@@ -53,14 +57,20 @@ def test_word_settings_are_what_the_holes_here_say() -> None:
 
 @pytest.mark.parametrize("method", list(METHODS))
 def test_from_text_to_checkpoint(
-    method: str, place: Path, capsys: pytest.CaptureFixture[str]
+    method: str,
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if METHODS[method].reads:  # what is measured is kept there
+        monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
     path = place / "one.merge"
     path.write_text(recipe(method, holes=True), encoding="utf-8")
     assert not errors(path, capsys)
     assert main(["plan", str(path), "--format", "json"]) == 0
     genes = json.loads(capsys.readouterr().out)["genes"]
-    assert {gene["name"] for gene in genes} == set(METHODS[method].settings)
+    searched = {n for n, s in METHODS[method].settings.items() if s.kind != "data"}
+    assert {gene["name"] for gene in genes} == searched
 
     path.write_text(recipe(method, holes=False), encoding="utf-8")
     assert not errors(path, capsys)

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from merge_dsl.cli import main
+from merge_dsl.space.candidate import Place
 from tests.vlm.conftest import student
 from vlm import blend
 from vlm.errors import MergeError
@@ -58,6 +59,12 @@ def sources(parents: Mapping[str, Path]) -> dict[str, Source]:
     return {name: open_source(name, folder) for name, folder in parents.items()}
 
 
+def numbers_of(folder: Path) -> dict[str, str]:
+    """What a model says of the numbers that were read of its parents."""
+    told = json.loads((folder / "merge_origins.json").read_text())
+    return {name: model["read"] for name, model in told["models"].items()}
+
+
 def read(folder: Path) -> dict[str, bytes]:
     """Every file of a model, but for fingerprints of its parents."""
     return {f.name: f.read_bytes() for f in folder.iterdir() if f.name != "merge_origins.json"}
@@ -76,6 +83,8 @@ def test_threads_and_the_order_of_tensors_change_no_byte(
             _save_in_order(backwards, file)
         turned[name] = open_source(name, tmp_path / name)
     assert list(turned["base"].checkpoint.entries) != list(sources["base"].checkpoint.entries)
+    places = {name: Place("zoo", name) for name in ("eyes", "tongue")}
+    candidate = candidate._replace(models=places)
     write_model(candidate, sources, tmp_path / "one", recipe="r\n")
     torch.set_num_threads(2)
     try:
@@ -83,6 +92,7 @@ def test_threads_and_the_order_of_tensors_change_no_byte(
     finally:
         torch.set_num_threads(1)
     assert read(tmp_path / "one") == read(tmp_path / "other")
+    assert numbers_of(tmp_path / "one") == numbers_of(tmp_path / "other")
 
 
 def _save_in_order(tensors: dict[str, torch.Tensor], file: Path) -> None:
@@ -152,24 +162,6 @@ def _pid(folder: Path) -> str:
     return next(folder.iterdir()).name.rpartition("-")[2]
 
 
-def test_a_warm_merge_loads_neither_torch_nor_transformers(place: Path) -> None:
-    text = RECIPE.replace("eyes.language", "base").replace("eyes", "base")
-    text = text.replace("keep vision, projector, embed", "keep embed")
-    (place / "one.merge").write_text(text)
-    code = (
-        "import sys; from merge_dsl.cli import main; main(['merge', sys.argv[1], '--out', 'out']);"
-        "sys.exit(' '.join({'torch', 'transformers'} & set(sys.modules)) or 0)"
-    )
-    environment = os.environ | {"XDG_CACHE_HOME": str(place / "cache")}
-    asked = [sys.executable, "-c", code, str(place / "one.merge")]
-    cold = subprocess.run(asked, env=environment, capture_output=True, text=True)
-    assert "torch" in cold.stderr  # the cache is empty
-    first = read(Path("out"))
-    warm = subprocess.run(asked, env=environment, capture_output=True, text=True)
-    assert warm.returncode == 0, warm.stderr
-    assert read(Path("out")) == first
-
-
 def test_a_disk_without_room_is_told_before(
     sources: dict[str, Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +227,22 @@ def test_a_parent_with_nan_is_named(
         with pytest.raises(MergeError, match=f"{name} of tongue holds infinities or NaN"):
             build()
     assert not (tmp_path / "out").exists()
+
+
+def test_the_numbers_of_its_parents_have_a_fingerprint(
+    sources: dict[str, Source], parents: Mapping[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(parents["tongue"], tmp_path / "tongue")
+    tensors = load_file(tmp_path / "tongue" / SINGLE)
+    tensors["model.layers.1.mlp.up_proj.weight"][3, 4] += 1e-6
+    save_file(tensors, tmp_path / "tongue" / SINGLE, metadata={"format": "pt"})
+    own = {**sources, "tongue": open_source("tongue", tmp_path / "tongue")}
+    candidate = student()._replace(models={n: Place("zoo", n) for n in ("eyes", "tongue")})
+    for name, parents_ in (("one", sources), ("other", own)):
+        write_model(candidate, parents_, tmp_path / name, recipe="r\n")
+    one, other = numbers_of(tmp_path / "one"), numbers_of(tmp_path / "other")
+    assert one["eyes"] == other["eyes"] and one["tongue"] != other["tongue"]
+    assert one["tongue"].startswith("xxh3-128:") and one["tongue"].endswith(" 27 tensors")
 
 
 def test_a_model_says_where_it_comes_from(place: Path) -> None:

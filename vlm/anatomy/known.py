@@ -1,15 +1,16 @@
-"""The anatomy of a model that was taken apart before, from the user's cache folder.
+"""The anatomy of a model: from its header where that is enough, else as it was taken apart before.
 
 To take a model apart, transformers must be loaded and build it without weights: three seconds of CPU
 time, more than a small merge takes. What comes out hangs on the config, on the names of the tensors and
 on the code that takes apart, and on nothing else; it is kept under a hash of the three. The file is JSON,
-in which nothing can hide that runs. A cache that cannot be used is no error.
+in which nothing can hide that runs. A cache that cannot be used is no error. Common models need neither
+(`vlm/anatomy/plain.py`).
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -17,18 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from vlm.anatomy.body import Anatomy, Role
+from vlm.anatomy.plain import plain_anatomy
 
 FORMAT = 1  # of the file; one more wherever `Anatomy` changes
 # What a config says of where it comes from and how it is stored, and not of the architecture.
 ASIDE = {"_name_or_path", "transformers_version", "torch_dtype", "dtype"}
 
 
-def anatomy_of(folder: Path, names: Iterable[str], trusted: bool = False) -> Anatomy:
-    """The anatomy of the model in `folder`, whose weights have these names.
+def anatomy_of(
+    folder: Path, shapes: Mapping[str, tuple[int, ...]], trusted: bool = False
+) -> Anatomy:
+    """The anatomy of the model in `folder`, whose weights have these names and shapes.
 
     What code of a `trusted` model's own says is not kept. Raises ModelError as `vlm.anatomy.parts` does, which is loaded where the cache has nothing.
     """
-    listed = tuple(names)
+    plain = None if trusted else plain_anatomy(config_of(folder), shapes)
+    if plain is not None:
+        return plain
+    listed = tuple(shapes)
     file = None if trusted else _file(folder, listed)
     found = _kept(file, listed) if file is not None else None
     if found is None:
@@ -38,6 +45,15 @@ def anatomy_of(folder: Path, names: Iterable[str], trusted: bool = False) -> Ana
         if file is not None:
             _keep(file, found)
     return found
+
+
+def config_of(folder: Path) -> Mapping[str, Any]:
+    """`config.json` as it is written; empty where it cannot be read, which others say."""
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _file(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -23,6 +23,8 @@ HOMES = {  # method -> the file with its equation
     "karcher": "karcher",
     "nearswap": "nearswap",
     "arcee_fusion": "fusion",
+    "fisher": "fisher",
+    "regmean": "regmean",
     "wise_ft": "linear",
     "task_arithmetic": "task_arithmetic",
     "ties": "ties",

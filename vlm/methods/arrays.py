@@ -45,9 +45,13 @@ def doubled(x: Array) -> Array:
     return x.astype(np.float64) if isinstance(x, np.ndarray) else x.double()
 
 
-def inner(x: Array, y: Array) -> float:
-    """⟨x, y⟩ in double precision, in one order whatever the thread count."""
-    return float((doubled(x) * doubled(y)).sum())
+def inners(x: Array, y: Array) -> tuple[float, float, float]:
+    """⟨x, x⟩, ⟨y, y⟩ and ⟨x, y⟩ in double precision, in one order whatever the thread count."""
+    one, other = doubled(x), doubled(y)
+    product = one * other
+    one *= one
+    other *= other
+    return float(one.sum()), float(other.sum()), float(product.sum())
 
 
 def absolute(x: Array) -> float:

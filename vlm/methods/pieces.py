@@ -43,6 +43,9 @@ class Pieces:
     tensors: Sequence[Read]
     size: int = block_size("cpu")
     memo: dict[Any, Any] = field(default_factory=dict)
+    measured: Sequence[
+        Read | None
+    ] = ()  # what data say of each ingredient's, as the equation wants it
 
     @property
     def count(self) -> int:
@@ -61,10 +64,14 @@ class Pieces:
 
     def walk(self, rows: bool = False) -> Iterator[Piece]:
         """All numbers in order. `rows`: no row is cut."""
+        return map(self.at, self.parts(rows))
+
+    def parts(self, rows: bool = False) -> Iterator[slice]:
+        """The slices of such a walk."""
         width = max(1, self.width) if rows else 1
         step = max(1, self.size // width) * width
         for start in range(0, self.count, step):
-            yield self.at(slice(start, min(start + step, self.count)))
+            yield slice(start, min(start + step, self.count))
 
     def differences(self, rows: bool = False) -> Iterator[Piece]:
         """The same, of what each ingredient has more than the base: δ_i = x_i − b.
@@ -129,6 +136,7 @@ def piecewise(walk: Walk) -> "Kernel":
         settings: Settings,
         shared: Shared,
         draw: Draw | None,
+        measured: "Sequence[Tensor | None]" = (),
     ) -> "Tensor":
         from vlm.methods.kernel import check_shapes
 
@@ -140,6 +148,8 @@ def piecewise(walk: Walk) -> "Kernel":
             None if base is None else _reader(base),
             [_reader(tensor) for tensor in tensors],
             block_size(device),
+            measured=[None if one is None else _reader(one) for one in measured]
+            or [None] * len(tensors),
         )
         blended = first.new_empty(first.shape)
         flat = blended.view(-1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vlm.methods.arrays import Array, inner
+from vlm.methods.arrays import Array, inners
 from vlm.methods.given import Settings, Shared, no_base
 from vlm.methods.masks import Draw
 from vlm.methods.pieces import Pieces, add_up, piecewise
@@ -33,8 +33,8 @@ def slerp(pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None)
         raise no_base()
     squares = [0.0, 0.0, 0.0]
     for _, base, (tensor,) in pieces.walk():
-        for i, (x, y) in enumerate(((base, base), (tensor, tensor), (base, tensor))):
-            squares[i] += inner(x, y)
+        for i, found in enumerate(inners(base, tensor)):
+            squares[i] += found
     one, other, product = squares
     left, right = shares(one, other, product, shared["t"], shared["compat"])
     for _, base, (tensor,) in pieces.walk():

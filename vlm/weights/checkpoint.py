@@ -115,7 +115,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise ModelError(f"there is no folder {folder}", "check the model's address in the recipe")
     entries = open_files(folder, _files(folder)).entries
     index = folder / INDEX
-    said = _weight_map(index) if index.exists() else {}
+    said = weight_map(index) if index.exists() else {}
     missing = sorted(said.keys() - entries.keys())
     if missing:
         raise ModelError(
@@ -149,7 +149,7 @@ def open_files(folder: Path, files: Iterable[Path]) -> Checkpoint:
 def _files(folder: Path) -> list[Path]:
     index = folder / INDEX
     if index.exists():
-        names = sorted(set(_weight_map(index).values()))
+        names = sorted(set(weight_map(index).values()))
         for name in names:
             if Path(name).name != name:
                 raise ModelError(f"{index} points outside its folder: {name!r}", "do not trust it")
@@ -162,7 +162,7 @@ def _files(folder: Path) -> list[Path]:
     if pickled:
         raise ModelError(
             f"{folder} holds its weights as a pickle, {pickled[0]}, which can run any code when it is read",
-            "save the model as safetensors where its code is trusted",
+            "save it as safetensors, or allow its tensors to be read: `{ pickle = read }` behind its `model`",
         )
     raise ModelError(f"{folder} holds no safetensors", f"it needs {SINGLE} or {INDEX}")
 
@@ -171,7 +171,13 @@ def _unread(file: Path, name: str, error: Exception) -> ModelError:
     return ModelError(f"{file}: {name} cannot be read: {error}", "fetch the file anew")
 
 
-def _weight_map(index: Path) -> dict[str, str]:
+def _indexed(folder: Path) -> set[str]:
+    index = folder / INDEX
+    return set(weight_map(index)) if index.exists() else set()
+
+
+def weight_map(index: Path) -> dict[str, str]:
+    """Tensor -> file, as an index says. Raises ModelError for one that cannot be read."""
     try:
         table = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(file) for name, file in table.items()}

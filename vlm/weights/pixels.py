@@ -5,7 +5,7 @@ makes pictures of another size than the tower reads is a ModelError: nothing lat
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,23 @@ def _of(table: Mapping[str, Any]) -> Pixels | None:
     return Pixels(mean, std)
 
 
-def check_processor(folder: Path, config: Any) -> None:
-    """Raise ModelError where the processor of a model makes pictures that its tower cannot read."""
-    vision = getattr(config, "vision_config", None)
-    _check_patches(folder, vision)
-    found, wanted = pixels_of(folder), getattr(vision, "image_size", None)
-    if found is None or found.size is None or wanted is None:
+def check_processor(folder: Path, read_config: Callable[[], Any]) -> None:
+    """Raise ModelError where the processor of a model makes pictures that its tower cannot read.
+
+    `read_config` is asked for what config.json does not say of the tower itself.
+    """
+    said = _read(folder / "config.json").get("vision_config")
+
+    def tower(name: str) -> Any:
+        found = said.get(name) if isinstance(said, dict) else None
+        return found or getattr(getattr(read_config(), "vision_config", None), name, None)
+
+    _check_patches(folder, tower)
+    found = pixels_of(folder)
+    if found is None or found.size is None:
+        return
+    wanted = tower("image_size")
+    if wanted is None:
         return
     high, wide = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)[:2]
     if found.size != (high, wide):
@@ -79,12 +90,11 @@ def check_processor(folder: Path, config: Any) -> None:
         )
 
 
-def _check_patches(folder: Path, vision: Any) -> None:
+def _check_patches(folder: Path, tower: Callable[[str], Any]) -> None:
     """A processor that counts the patches of a picture must cut it as the tower does."""
-    counted, cut = _read(folder / "processor_config.json").get("patch_size"), None
-    if vision is not None:
-        cut = getattr(vision, "patch_size", None)
-    if isinstance(counted, int) and isinstance(cut, int) and counted != cut:
+    counted = _read(folder / "processor_config.json").get("patch_size")
+    cut = tower("patch_size") if isinstance(counted, int) else None
+    if isinstance(cut, int) and counted != cut:
         raise ModelError(
             f"the processor in {folder} counts patches of {counted} by {counted} pixels,"
             f" and its tower cuts them {cut} by {cut}",

@@ -1,7 +1,8 @@
 """What a written model says of itself: its recipe, where every tensor comes from, and a model card.
 
 `merge_recipe.merge` is the recipe; `merge_origins.json` has the parents with fingerprints of their files
-(those that `awase lock` takes: of large weights the header and the size) and the origin of every tensor;
+(those that `awase lock` takes: of large weights the header and the size), one of the numbers that were
+read of them, whatever file they lay in and in which order, and the origin of every tensor;
 `README.md` is for people and for the hub. The same recipe and parents write the same three files.
 """
 
@@ -9,6 +10,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from xxhash import xxh3_128_hexdigest
 
 from merge_dsl.meaning.prints import PrintError, Prints
 from merge_dsl.space.candidate import STAGE, Blend, Candidate, Keep, Place
@@ -21,17 +24,27 @@ CARD = "README.md"
 
 
 def write_provenance(
-    part: Path, candidate: Candidate, host: Source, sources: Sources, recipe: str
+    part: Path,
+    candidate: Candidate,
+    host: Source,
+    sources: Sources,
+    recipe: str,
+    digests: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """Write origins and card into `part`; the recipe is there."""
-    origins = _origins(candidate, host, sources)
+    """Write origins and card into `part`; the recipe is there. `digests`: see `Result`."""
+    origins = _origins(candidate, host, sources, digests)
     text = json.dumps(origins, indent=1, ensure_ascii=False)
     (part / ORIGINS).write_text(text + "\n", encoding="utf-8")
     card = _card(candidate, host, recipe, _fetched(origins["models"]))
     (part / CARD).write_text(card, encoding="utf-8")
 
 
-def _origins(candidate: Candidate, host: Source, sources: Sources) -> dict[str, Any]:
+def _origins(
+    candidate: Candidate,
+    host: Source,
+    sources: Sources,
+    digests: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
     portions = portions_of(candidate, host)
     prints = Prints()
     models: dict[str, dict[str, Any]] = {}
@@ -42,6 +55,8 @@ def _origins(candidate: Candidate, host: Source, sources: Sources) -> dict[str, 
         except PrintError as error:
             raise ModelError(str(error), "fetch the file anew") from error
         models[name] = {"from": _shown(candidate.models[name]), "files": files}
+        if name in digests:
+            models[name]["read"] = _print(digests[name])
         behind = _behind(candidate.models[name], sources[name].folder)
         if behind:
             models[name]["models"] = behind
@@ -59,6 +74,12 @@ def _words(host: Source) -> dict[str, Any]:
     donor, found = host.taken.donor, host.taken.move
     moved = {t.name: {"row": t.new, "from": host.name, "its row": t.old} for t in found.moved}
     return {"rows": found.rows, "tokens": found.size, "of": donor, "moved": moved}
+
+
+def _print(digests: Mapping[str, str]) -> str:
+    """One digest of all tensors that were read, by their names."""
+    listed = "".join(f"{name}\0{digests[name]}\n" for name in sorted(digests))
+    return f"xxh3-128:{xxh3_128_hexdigest(listed.encode())} {len(digests)} tensors"
 
 
 def _origin(portion: Portion) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from xxhash import xxh3_128_hexdigest
+
 from merge_dsl.space.candidate import Keep
 from vlm.anatomy.body import Role
 from vlm.blend import blended
@@ -33,6 +35,8 @@ class Result:
     host: Source
     sources: Sources
     made: dict[str, Made] = field(init=False)
+    # Parent -> name in its files -> digest of the tensor's bytes, of those that were read.
+    digests: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "made", self.host.written())
@@ -72,21 +76,24 @@ class Result:
         else:
             for piece in blended(portion, role, self.host, self.sources):
                 yield _rounded(piece, dtype, name)
-        for checkpoint, spelt in self._read(role):
+        for model, checkpoint, spelt in self._read(role):
+            known = self.digests.setdefault(model, {})
+            if spelt not in known:  # while its bytes are still in memory
+                known[spelt] = xxh3_128_hexdigest(checkpoint.raw(spelt).numbers.data)
             checkpoint.done(spelt)
 
     def ahead(self, name: str) -> None:
         """Let the system read what a tensor is made of, while another is computed."""
         for outer in self.made[name].sources:
-            for checkpoint, spelt in self._read(self.host.anatomy.roles[outer]):
+            for _, checkpoint, spelt in self._read(self.host.anatomy.roles[outer]):
                 checkpoint.ahead(spelt)
 
-    def _read(self, role: Role) -> Iterator[tuple[Checkpoint, str]]:
-        """The files that a tensor is read from, and its names there."""
+    def _read(self, role: Role) -> Iterator[tuple[str, Checkpoint, str]]:
+        """The parents that a tensor is read from, their files, and its names there."""
         for origin in origins_of(self._portion(role).made_by):
             source = self.sources[origin.model]
             if isinstance(source.checkpoint, Checkpoint) and role in source.names:
-                yield source.checkpoint, source.names[role]
+                yield origin.model, source.checkpoint, source.names[role]
 
     def _tensor(self, name: str) -> "Tensor":
         """One whole tensor of the host's, for what is made of several."""

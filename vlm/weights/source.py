@@ -13,6 +13,7 @@ from vlm.weights.checkpoint import open_checkpoint
 from vlm.weights.gguf import as_folder
 from vlm.weights.lora import Adapter, is_adapter, open_adapter
 from vlm.weights.made import Made, itself
+from vlm.weights.pickled import as_safetensors
 from vlm.weights.pixels import OPEN_CLIP, Pixels, pixels_of
 from vlm.weights.raw import Raw, as_tensor
 
@@ -42,6 +43,10 @@ class Source:
     trusted: bool = False  # the recipe allows code in its folder to be run
     taken: "Taken | None" = None  # the tokenizer of another, of a host that takes it
     resident: dict[Role, Raw] = field(default_factory=dict, repr=False)
+    # What data say of its tensors, by what is measured and on which data: see `vlm/measure.py`.
+    measured: dict[tuple[str, str], dict[Role, Raw | None]] = field(
+        default_factory=dict, repr=False
+    )
 
     @cached_property
     def config(self) -> Any:
@@ -108,15 +113,17 @@ def open_sources(
     differences: Collection[str] = (),
     trusted: Collection[str] = (),
     architectures: Mapping[str, tuple[str, Mapping[str, Any]]] = NONE,
+    pickled: Collection[str] = (),
 ) -> dict[str, Source]:
     """Open the parents of a merge, and see in them what the recipe says they are.
 
-    `architectures` are those of bare checkpoints: what open_clip calls one, and its configuration.
-
-    Adapters come last: which tensor an adapter changes is known from the models beside it.
+    `architectures` are those of bare checkpoints: what open_clip calls one, and its configuration. Pickles
+    are read of those in `pickled` alone. Adapters come last: which tensor an adapter changes is known from
+    the models beside it.
     """
     found: dict[str, Source] = {}
-    models = dict(models)
+    opened = set(pickled) - architectures.keys()
+    models = {n: as_safetensors(f) if n in opened else f for n, f in models.items()}
     for name in models.keys() & architectures.keys():
         from vlm.weights.open_clip_bare import Architecture, bare_folder
 
@@ -144,7 +151,8 @@ def open_source(
         if is_open_clip(folder):
             return _of_open_clip(name, folder)
     checkpoint = open_checkpoint(folder)
-    body = anatomy_of(folder, checkpoint.entries, trusted)
+    shapes = {name: entry.shape for name, entry in checkpoint.entries.items()}
+    body = anatomy_of(folder, shapes, trusted)
     names = {role: spelt for spelt, role in body.roles.items()}
 
     def config() -> Any:

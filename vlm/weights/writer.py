@@ -92,7 +92,7 @@ def write_model(
         dtype=dtype,
         shard_bytes=shard_bytes,
         tell=tell,
-        check=lambda part: write_provenance(part, candidate, host, sources, recipe),
+        check=lambda part: write_provenance(part, candidate, host, sources, recipe, result.digests),
     )
 
 
@@ -181,7 +181,7 @@ def _fitted(candidate: Candidate, host: Source, sources: Sources) -> Sources:
     from vlm.fit import fit
 
     fitted = fit(candidate, host, sources)
-    check_processor(host.folder, host.config)
+    check_processor(host.folder, lambda: host.config)
     return fitted
 
 

@@ -191,6 +191,8 @@ def _value(document: Document, cursor: Cursor) -> Iterator[Option]:
     elif last == "=" and (words := signatures.words_at(cursor)):
         yield from (Option(word, "word", about) for word, about in words)
         yield from _keywords("choice")
+    elif last == "=" and signatures.names_data(cursor):
+        yield from _named(document, "data")
     elif last in OPERATORS or last in ("start", "step", "log", "int"):
         yield from _keywords(*VALUES)
         if last == "=" and texts[0] == "scale" and signatures.is_in_route(cursor):

@@ -45,7 +45,7 @@ def method(name: str) -> str | None:
     """The signature of a merge method."""
     found = METHODS.get(name)
     if found is None:
-        return f"`{name}`: {KEPT}" if name in engines.PLANNED_METHODS else None
+        return None
     head = f"{name}(seed)" if found.random else name
     lines = [f"**{head}**: {found.about}", f"base: {found.base}"]
     return "\n\n".join(lines) + bullets(setting(n, s) for n, s in found.settings.items())
@@ -86,6 +86,7 @@ def setting(name: str, of: Setting) -> str:
         "real": "number",
         "int": "whole number",
         "flag": "true or false",
+        "data": "the name of a data set",
     }.get(of.kind, of.kind)
     spoken = str(of.default).lower() if isinstance(of.default, bool) else of.default
     default = "must be given" if of.default is None else f"default {spoken}"
@@ -145,6 +146,13 @@ def words_at(cursor: Cursor) -> list[tuple[str, str]]:
     known = [METHODS[chosen].settings for chosen in methods_at(cursor)]
     found = [BLEND[name]] if name in BLEND and known else [table.get(name) for table in known]
     return [(word, of.about) for of in found[:1] if of is not None for word in of.words]
+
+
+def names_data(cursor: Cursor) -> bool:
+    """Whether the setting of a blend under the cursor names a data set."""
+    name = cursor.texts[0] if cursor.texts else ""
+    tables = [METHODS[chosen].settings for chosen in methods_at(cursor)]
+    return any(name in table and table[name].kind == "data" for table in tables)
 
 
 def methods_at(cursor: Cursor) -> list[str]:

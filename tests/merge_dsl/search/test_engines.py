@@ -15,6 +15,7 @@ from merge_dsl.search.engines import ENGINES
 from merge_dsl.search.errors import SearchError
 
 START = (0.5, 0.2, 0.9, 0.0)
+SAMPLING = [name for name in ENGINES if name != "greedy"]  # which draws nothing
 
 
 def loss(point: Point) -> float:
@@ -30,7 +31,7 @@ def generations(engine: Engine, count: int) -> list[list[Point]]:
     return seen
 
 
-@pytest.mark.parametrize("name", list(ENGINES))
+@pytest.mark.parametrize("name", SAMPLING)
 @pytest.mark.parametrize("size", [1, 2, 7, 40])
 def test_points_are_plain_floats_in_the_cube(name: str, size: int) -> None:
     for points in generations(ENGINES[name]((0.5,) * size, 1), 5):
@@ -39,7 +40,7 @@ def test_points_are_plain_floats_in_the_cube(name: str, size: int) -> None:
             assert all(type(x) is float and 0 <= x <= 1 for x in point)
 
 
-@pytest.mark.parametrize("name", list(ENGINES))
+@pytest.mark.parametrize("name", SAMPLING)
 def test_the_seed_and_the_losses_decide_everything(name: str) -> None:
     make = ENGINES[name]
     one = generations(make(START, 7), 6)
@@ -54,7 +55,7 @@ def test_the_seed_and_the_losses_decide_everything(name: str) -> None:
 SIZES = (2, None, 5, 2)
 
 
-@pytest.mark.parametrize("name", list(ENGINES))
+@pytest.mark.parametrize("name", SAMPLING)
 def test_mixed_genes_are_as_deterministic(name: str) -> None:
     def made(seed: int) -> Engine:
         return ENGINES[name](START, seed, sizes=SIZES)
@@ -93,7 +94,7 @@ def test_flags_do_not_freeze() -> None:
     assert engine.favourite() == (0.25,) * size
 
 
-@pytest.mark.parametrize("name", list(ENGINES))
+@pytest.mark.parametrize("name", SAMPLING)
 def test_a_restored_engine_asks_what_the_first_one_asks(name: str) -> None:
     make = ENGINES[name]
     first, second = make(START, 7), make(START, 99)

@@ -17,6 +17,7 @@ from tests.vlm.methods.tools import (
     run,
     tensors,
 )
+from vlm.errors import MergeError
 from vlm.methods.masks import keep_mask
 
 WEIGHTS = [0.5, 1.2, 0.3]
@@ -236,6 +237,24 @@ def test_emr_takes_the_largest_of_the_elected_sign() -> None:
     most = np.where(np.sign(taus) == sign, np.abs(taus), 0).max(axis=0)
     each = [{"weight": w} for w in WEIGHTS]
     close(run("emr", base, models, each, scale=0.9), b + 0.9 * sign * most)
+    for task in range(3):
+        mask = sign * taus[task] > 0
+        rescaler = np.abs(taus[task]).sum() / np.abs(most[mask]).sum()
+        chosen = [one | {"task": float(i == task)} for i, one in enumerate(each)]
+        expected = b + 0.9 * rescaler * mask * sign * most
+        close(run("emr", base, models, chosen, scale=0.9), expected)
+
+
+def test_emr_of_one_ingredient_for_its_task_is_that_ingredient() -> None:
+    base, models = tensors(1)
+    found = run("emr", base, models, [{"task": 1.0}])
+    close(found, models[0].double().numpy())
+
+
+def test_emr_masks_for_one_task_only() -> None:
+    base, models = tensors(2)
+    with pytest.raises(MergeError, match="2 ingredients are the task"):
+        run("emr", base, models, [{"task": 1.0}] * 2)
 
 
 @pytest.mark.parametrize("shape", [(13, 17), (30, 9)])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from merge_dsl.meaning.methods import METHODS
-from tests.vlm.methods.tools import DRAW, close, defaults, run, taken, tensors
+from tests.vlm.methods.tools import DRAW, close, defaults, run, taken, tensors, told
 from vlm.errors import MergeError
 from vlm.methods import HOMES, Draw, kernel_of
 
@@ -49,8 +49,9 @@ def test_a_kernel_reads_the_settings_of_its_signature_and_no_other(
     shared = Spy(defaults(method, "shared") | own(method, {"compat": compat, "flatten": 0.0}))
     given = base if METHODS[method].base != "refused" else None
     draw = DRAW if METHODS[method].random else None
-    kernel_of(method)(given, models, [each] * len(models), shared, draw)
-    assert read == set(METHODS[method].settings)
+    more = {"measured": told(method, models)} if METHODS[method].reads else {}
+    kernel_of(method)(given, models, [each] * len(models), shared, draw, **more)
+    assert read == {n for n, s in METHODS[method].settings.items() if s.kind != "data"}
 
 
 @pytest.mark.parametrize("method", ALONE)
@@ -68,7 +69,18 @@ def test_ingredients_that_equal_the_base_leave_it(method: str) -> None:
     close(found, base.double().numpy(), 1e-6)
 
 
-AVERAGES = ["linear", "soup", "nuslerp", "multislerp", "karcher", "model_stock", "ties", "ram"]
+AVERAGES = [
+    "linear",
+    "soup",
+    "fisher",
+    "regmean",
+    "nuslerp",
+    "multislerp",
+    "karcher",
+    "model_stock",
+    "ties",
+    "ram",
+]
 
 
 @pytest.mark.parametrize("method", AVERAGES)

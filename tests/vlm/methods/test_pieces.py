@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from merge_dsl.meaning.methods import METHODS
-from tests.vlm.methods.tools import DRAW, defaults, taken, tensors
+from tests.vlm.methods.tools import DRAW, defaults, taken, tensors, told
 from vlm.methods import HOMES, kernel_of
 from vlm.methods.pieces import Pieces, fill
 
@@ -17,15 +17,19 @@ def walked(method: str, shape: tuple[int, ...], size: int, numpy: bool, **shared
     """What an equation makes of a piece after another; by numpy, or by torch as on a device."""
     base, models = tensors(taken(method, 2), shape=shape, spread=0.01)
 
-    def reader(tensor: torch.Tensor):
-        flat = tensor.bfloat16().float().view(-1)  # with magnitudes that occur more than once
+    def reader(tensor: torch.Tensor, rounded: bool = True):
+        tensor = tensor.bfloat16() if rounded else tensor  # magnitudes that occur more than once
+        flat = tensor.float().contiguous().view(-1)
         if numpy:
             return lambda part: flat.numpy()[part].copy()
         return lambda part: flat[part].clone()
 
     reads = [reader(model) for model in models]
     based = METHODS[method].base != "refused"
-    pieces = Pieces(shape, reader(base) if based else None, reads, size)
+    said = told(method, models) if METHODS[method].reads else []
+    measured = [None if one is None else reader(one, rounded=False) for one in said]
+    base_read = reader(base) if based else None
+    pieces = Pieces(shape, base_read, reads, size, measured=measured)
     given = {n: v for n, v in shared.items() if n in METHODS[method].settings}
     settings = [defaults(method, "ingredient")] * len(models)
     out = np.empty(base.numel(), dtype=np.float32)

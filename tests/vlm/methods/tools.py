@@ -35,8 +35,20 @@ def taken(method: str, wanted: int = 3) -> int:
 def defaults(method: str, scope: str) -> dict[str, Any]:
     """The settings of a signature at their defaults, as a kernel is given them."""
     found = METHODS[method].settings.items()
+    found = [pair for pair in found if pair[1].kind != "data"]  # which no equation reads
     given = {name: setting.default for name, setting in found if setting.scope == scope}
     return {n: value if isinstance(value, str) else float(value or 0) for n, value in given.items()}
+
+
+def told(method: str, models: Sequence[Tensor]) -> list[Tensor | None]:
+    """What data might say of each model's tensor, made of that tensor alone; see `Method.reads`."""
+    if METHODS[method].reads == "fisher":
+        return [model.square() + 0.01 for model in models]
+    grams = [m.dim() == 2 and m.numel() > 0 for m in models]
+    return [
+        m.T @ m + 0.1 * torch.eye(m.shape[1]) if g else None
+        for m, g in zip(models, grams, strict=True)
+    ]
 
 
 def run(
@@ -45,13 +57,17 @@ def run(
     models: Sequence[Tensor],
     each: Sequence[Mapping[str, float]] = (),
     draw: Draw = DRAW,
+    measured: Sequence[Tensor | None] | None = None,
     **shared: Any,
 ) -> Array:
     """A kernel's result as float64; what is not given is at its default."""
     of_each = defaults(method, "ingredient")
     settings = [of_each | dict(one) for one in each or [{}] * len(models)]
     base = None if METHODS[method].base == "refused" else base
-    result = kernel_of(method)(base, models, settings, defaults(method, "shared") | shared, draw)
+    measured = told(method, models) if measured is None else measured
+    more = {"measured": measured} if METHODS[method].reads else {}
+    given = defaults(method, "shared") | shared
+    result = kernel_of(method)(base, models, settings, given, draw, **more)
     assert result.dtype == torch.float32 and result.shape == models[0].shape
     assert result.isfinite().all()
     return result.double().numpy()
