@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm.anatomy.body import Anatomy, Role
+from vlm.route.code import refuse_as_parent
 
 FORMAT = 1  # of the file; one more wherever `Anatomy` changes
 # What a config says of where it comes from and how it is stored, and not of the architecture.
@@ -31,6 +32,8 @@ def anatomy_of(folder: Path, names: Iterable[str], trusted: bool = False) -> Ana
     listed = tuple(names)
     file = None if trusted else _file(folder, listed)
     found = _kept(file, listed) if file is not None else None
+    if found is None:
+        refuse_as_parent(folder)
     if found is None:
         from vlm.anatomy.parts import anatomy, read_config
 
