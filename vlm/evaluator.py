@@ -20,12 +20,14 @@ from vlm.resident import Resident, load_model
 from vlm.route.walker import Walker
 from vlm.score import Ask, Tasting, taste
 from vlm.tasks.questions import Question, read_questions
-from vlm.weights.source import Source, open_sources
+from vlm.weights.source import NONE, Source, open_sources
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
 
 READ = (".json", ".jinja", ".model", ".txt", ".tiktoken")  # what a tokenizer or processor is of
+
+NOTHING: Mapping[str, Path] = {}
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,14 @@ class Evaluator:
         tables: Mapping[str, Table],
         differences: Collection[str] = (),
         trusted: Collection[str] = (),
+        architectures: Mapping[str, tuple[str, Mapping[str, Any]]] = NONE,
+        shown: Mapping[str, Path] = NOTHING,
     ) -> None:
-        self.sources: dict[str, Source] = open_sources(models, differences, trusted)
+        """`models` are what candidates are made of; `shown` are others, which a report looks at."""
+        self.sources: dict[str, Source] = open_sources(
+            {**models, **shown}, differences, trusted, architectures
+        )
+        self.taken = {name: self.sources[name] for name in models}
         self.folders = {name: source.folder for name, source in self.sources.items()}
         self.questions: dict[str, tuple[Question, ...]] = {
             name: read_questions(t.path, split=t.split, rows=t.rows, prompt=t.prompt)
@@ -60,9 +68,9 @@ class Evaluator:
     def open_resident(self, candidate: Candidate | Walk) -> None:
         """Load the host. Raises MergeError or ModelError for what no candidate could mend."""
         if isinstance(candidate, Walk):
-            self.resident = Walker(candidate, self.sources)
+            self.resident = Walker(candidate, self.taken)
         else:
-            self.resident = Resident(candidate, self.sources)
+            self.resident = Resident(candidate, self.taken)
 
     def taste_candidate(
         self,
@@ -124,7 +132,7 @@ class Evaluator:
         state: dict[str, Any] = {
             "torch": torch.__version__,
             "transformers": transformers.__version__,
-            "models": {name: _fingerprint_of(source) for name, source in self.sources.items()},
+            "models": {name: _fingerprint_of(source) for name, source in self.taken.items()},
             "data": {
                 name: [
                     (q.id, q.picture, q.sight, q.question, q.references, q.choices)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from merge_dsl.commands.common import Job
 from merge_dsl.commands.mistake import CANNOT, Mistake
-from merge_dsl.meaning.recipe import Search, Term
+from merge_dsl.meaning.recipe import Objective, Search, Term
 from merge_dsl.search.errors import CandidateFailed
 from merge_dsl.search.journal import Header
 from merge_dsl.search.loop import Outcome
@@ -71,20 +71,21 @@ def required(job: Job, candidate: Candidate | Walk) -> None:
 
 
 def scored(search: Search, evaluator: "Evaluator", candidate: Candidate | Walk) -> Outcome:
-    """The weighted sum of a search's terms: what the recipe's one objective says."""
+    """The weighted sum of the terms of each of a search's aims, so that more is better."""
     from vlm.errors import MergeError
 
-    objective = search.objectives[0]
-    asks = [ask_of(term) for term in objective.terms]
     try:
-        tasting = evaluator.taste_candidate(candidate, asks)
+        tasting = evaluator.taste_candidate(candidate, list(dict.fromkeys(searched(search))))
     except MergeError as error:  # this candidate's weights have no blend; others may
         raise CandidateFailed(str(error)) from error
-    total = sum(
-        term.factor * tasting.mean(ask) for term, ask in zip(objective.terms, asks, strict=True)
-    )
+
+    def aim(objective: Objective) -> float:
+        total = sum(term.factor * tasting.mean(ask_of(term)) for term in objective.terms)
+        return total if objective.maximize else -total
+
+    aims = tuple(map(aim, search.objectives))
     samples = {str(ask): values for ask, values in tasting.values.items()}
-    return Outcome(total if objective.maximize else -total, samples)
+    return Outcome(aims[0], samples, aims if len(aims) > 1 else ())
 
 
 def header_of(job: Job, search: Search, seed: int, fingerprint: str) -> Header:

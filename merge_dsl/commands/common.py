@@ -5,15 +5,18 @@ Whatever is the user's mistake leaves as a `Mistake`; nothing here ends in a tra
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from merge_dsl.commands.fetch import fetch_models
 from merge_dsl.commands.mistake import CANNOT, FINDINGS, Mistake
+from merge_dsl.meaning.clip import architecture
 from merge_dsl.meaning.instead import address_words
 from merge_dsl.meaning.load import NONE, Loaded, load_recipe
-from merge_dsl.meaning.recipe import Recipe, Write
+from merge_dsl.meaning.recipe import Merge, Recipe, Route, Write
+from merge_dsl.meaning.stages import needed, sources_in
 from merge_dsl.rules.not_yet import not_yet
 from merge_dsl.search.errors import SearchError
 from merge_dsl.space.compile import Space
@@ -23,25 +26,35 @@ from merge_dsl.text.diagnostics import Diagnostic, Severity
 from merge_dsl.text.source import Source
 from merge_dsl.tools.show_text import show_text
 
+NO_FOLDERS: Mapping[str, Path] = {}
+
 
 @dataclass(frozen=True)
 class Job:
-    """A recipe that can be run, and the merge or route that it is about."""
+    """A recipe of which one merge or route can be run, and where all lies that it is made from."""
 
     source: Source
     recipe: Recipe
     space: Space | RouteSpace
     target: str
     write: Write | None
-    models: dict[str, Path]  # the parents that the target takes, and where they lie
+    models: dict[str, Path]  # what the target takes from: parents, and what was made before
+    behind: dict[str, Path]  # the parents of what was made before, which only a report looks at
 
 
-def marked(job: Job) -> dict[str, frozenset[str]]:
-    """What the recipe says of its parents: which are differences, and which may run code."""
-    models = {name: job.recipe.models[name] for name in job.models}
+def marked(job: Job) -> dict[str, Any]:
+    """What the recipe says of its models: which are differences, which may run code, and of which
+    architecture bare checkpoints are."""
+    names = (*job.models, *job.behind)
+    models = {name: model for name in names if (model := job.recipe.source(name)) is not None}
     return {
         "differences": frozenset(n for n, model in models.items() if model.difference),
         "trusted": frozenset(n for n, model in models.items() if model.runs_code),
+        "architectures": {
+            name: (model.architecture, architecture(model.architecture) or {})
+            for name, model in models.items()
+            if model.architecture is not None
+        },
     }
 
 
@@ -71,17 +84,42 @@ def instead_of(args: argparse.Namespace) -> dict[str, str]:
     return words
 
 
-def open_job(path: str, download: bool = False, words: Mapping[str, str] = NONE) -> Job:
-    """Read a recipe and make it ready to run. Errors are shown and end in Mistake.
+def open_recipe(
+    path: str, download: bool = False, words: Mapping[str, str] = NONE
+) -> tuple[Source, Recipe]:
+    """Read a recipe that can be run, all of its steps. Errors are shown and end in Mistake.
 
     `words` stand in place of the recipe's own. Nothing is fetched unless `download` asks for it.
     """
     loaded, recipe = loaded_recipe(path, words)
-    target = target_of(recipe)
-    if download and fetch_models(recipe, models_of(recipe, target)):
-        loaded, recipe = loaded_recipe(path, words)  # what is known of its models has changed
-    must_run(loaded, recipe, target)
-    models = {}
+    targets = dict.fromkeys([*(search.target for search in recipe.searches), target_of(recipe)])
+    if download:
+        names = dict.fromkeys(name for target in targets for name in models_of(recipe, target))
+        if fetch_models(recipe, names):
+            loaded, recipe = loaded_recipe(path, words)  # what is known of its models has changed
+    must_run(loaded, recipe, tuple(targets))
+    return loaded.source, recipe
+
+
+def open_job(path: str, download: bool = False, words: Mapping[str, str] = NONE) -> Job:
+    """A recipe of one step, ready to run. Raises Mistake as `open_recipe` does."""
+    source, recipe = open_recipe(path, download, words)
+    return job_of(source, recipe, target_of(recipe))
+
+
+def job_of(
+    source: Source, recipe: Recipe, target: str, made: Mapping[str, Path] = NO_FOLDERS
+) -> Job:
+    """One step of a recipe. `made` says where the earlier ones lie. Raises Mistake for a model that is
+    not on this machine."""
+    stages = {
+        name: stage._replace(folder=made[name]) if name in made else stage
+        for name, stage in recipe.stages.items()
+    }
+    recipe = recipe._replace(stages=stages)
+    taken = {origin.model for origin in sources_in(recipe, target)}
+    models: dict[str, Path] = {}
+    behind: dict[str, Path] = {}
     for name in models_of(recipe, target):
         folder = recipe.models[name].folder
         if folder is None:
@@ -90,9 +128,10 @@ def open_job(path: str, download: bool = False, words: Mapping[str, str] = NONE)
                 "give --download to fetch it, or point to a folder with file:",
                 CANNOT,
             )
-        models[name] = folder
+        (models if name in taken else behind)[name] = folder
+    models |= {name: made[name] for name in stages if name in taken and name not in recipe.models}
     write = next((write for write in recipe.writes if write.target == target), None)
-    return Job(loaded.source, recipe, space_of(recipe, target), target, write, models)
+    return Job(source, recipe, space_of(recipe, target), target, write, models, behind)
 
 
 def show_errors(source: Source, diagnostics: tuple[Diagnostic, ...]) -> None:
@@ -102,26 +141,26 @@ def show_errors(source: Source, diagnostics: tuple[Diagnostic, ...]) -> None:
 
 
 def target_of(recipe: Recipe) -> str:
-    """What a command works on: the last thing searched, else written, else merged."""
-    if recipe.searches:
-        return recipe.searches[-1].target
-    if recipe.writes:
-        return recipe.writes[-1].target
-    if recipe.merges:
-        return list(recipe.merges)[-1]
-    if recipe.routes:
-        return list(recipe.routes)[-1]
-    raise Mistake(f"recipe {recipe.name} builds nothing: it has no merge")
+    """What a command works on: of what is searched or written, what is made last."""
+    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
+    if not made:
+        raise Mistake(f"recipe {recipe.name} builds nothing: it has no merge")
+    wanted = {search.target for search in recipe.searches}
+    wanted |= {write.target for write in recipe.writes}
+    last = max(made, key=lambda item: (item.name in wanted, item.span.start))
+    return last.name
 
 
-def must_run(loaded: Loaded, recipe: Recipe, target: str) -> None:
-    """Raise Mistake, after showing why, where this version cannot run the target."""
-    reasons = not_yet(recipe, target)
+def must_run(loaded: Loaded, recipe: Recipe, targets: Sequence[str]) -> None:
+    """Raise Mistake, after showing why, where this version cannot run one of the targets."""
+    steps = dict.fromkeys(s for target in targets for s in (*needed(recipe, target), target))
+    reasons = tuple(dict.fromkeys(reason for step in steps for reason in not_yet(recipe, step)))
     if reasons:
-        show_errors(loaded.source, tuple(reasons))
+        show_errors(loaded.source, reasons)
+        names = ", ".join(f"`{target}`" for target in targets)
         if all(reason.code == "M410" for reason in reasons):
-            raise Mistake(f"a model of `{target}` is not on this machine", code=CANNOT)
-        raise Mistake(f"this version cannot run `{target}`")
+            raise Mistake(f"a model of {names} is not on this machine", code=CANNOT)
+        raise Mistake(f"this version cannot run {names}")
 
 
 def told(command: Callable[[], int]) -> int:

@@ -1,70 +1,30 @@
 """`awase evolve RECIPE`: search, write the winner, report. The same command continues a stopped run.
 
 In: a recipe. Out, in the run's folder: the journal, `best.merge`, `report.json`, `report.html`; and
-the checkpoint where the recipe's `write` says. Everything that can be found wrong before the first
-trial is looked for before it. A walk that no ordinary checkpoint can hold is reported from memory, and
-the command says why and ends with 1.
+the checkpoint where the recipe's `write` says. Of several searches each is run in its turn, on what those
+before it have made: the last in the run's folder, each other one in a folder of its own below, called
+after what it searches. What is merged without a search and taken later lies there, too. A walk that no
+checkpoint can hold is reported from memory, and the command says why and ends with 1.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from merge_dsl.commands.asking import header_of, reported, required, scored, searched, tables
-from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
-from merge_dsl.commands.merge import target_folder, write_candidate
+from merge_dsl.commands.common import Job, instead_of, job_of, open_recipe, target_of, told
+from merge_dsl.commands.merge import build, target_folder
 from merge_dsl.commands.mistake import DONE, Mistake
-from merge_dsl.meaning.recipe import Search
-from merge_dsl.search.engine import Engine
-from merge_dsl.search.engines import ENGINES
-from merge_dsl.search.journal import FILE_NAME, Journal, Trial
-from merge_dsl.search.loop import Budget, Outcome, Proposal, Result, run_search
-from merge_dsl.search.report import to_json
-from merge_dsl.space.baselines import baselines, baselines_of_route
-from merge_dsl.space.candidate import Candidate, Value, Walk
-from merge_dsl.space.edits import laid_out
-from merge_dsl.space.fill import fill
-from merge_dsl.space.freeze import freeze
-from merge_dsl.space.genes import even_size
-from merge_dsl.space.relocate import relocate
-from merge_dsl.space.routes import RouteSpace
-from merge_dsl.space.space import decode, encode, start
-from merge_dsl.text.words import counted
-from merge_dsl.tools.progress import Progress
-
-if TYPE_CHECKING:
-    from vlm.errors import MergeError
-    from vlm.evaluator import Evaluator
-    from vlm.score import Ask
+from merge_dsl.commands.running import Run, evolved
+from merge_dsl.meaning.recipe import Recipe, Search
+from merge_dsl.meaning.stages import needed
+from merge_dsl.search.loop import Budget
+from merge_dsl.space.routes import space_of
+from merge_dsl.space.sequence import after
+from merge_dsl.space.space import start
+from merge_dsl.text.source import Source
 
 STOPPED = 130  # Ctrl-C, as shells have it
-BEST, REPORT, PAGE = "best.merge", "report.json", "report.html"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run: a recipe, where its traces go, and what the command line says instead of it."""
-
-    job: Job
-    search: Search
-    folder: Path
-    out: Path  # of the checkpoint
-    seed: int
-    budget: Budget
-    quiet: bool
-
-    @property
-    def first(self) -> Candidate | Walk:
-        """The candidate at the start of every hole."""
-        return self.filled(start(self.job.space))
-
-    def filled(self, values: Sequence[Value]) -> Candidate | Walk:
-        """The candidate at these values."""
-        return fill(self.job.space, values, self.seed)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,186 +33,90 @@ def run(args: argparse.Namespace) -> int:
     # Before numpy loads: small linear algebra on many threads is slower by tens on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        return told(lambda: _evolve(_opened(args)))
+        return told(lambda: _evolve(args))
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last trial", file=sys.stderr)
         return STOPPED
 
 
-def _opened(args: argparse.Namespace) -> Run:
-    job = open_job(args.recipe, args.download, instead_of(args))
-    search = job.recipe.search_of(job.target)
-    if search is None:
-        raise Mistake(f"nothing says how {job.target} is searched", f"add `search {job.target}`")
-    if not job.space.genes:
-        raise Mistake(f"{job.target} has no holes", "awase merge builds it as it stands")
-    folder = Path(args.run) if args.run else Path("runs") / job.recipe.name
-    out = target_folder(job, None) if job.write else folder / "model"
+def _evolve(args: argparse.Namespace) -> int:
+    source, recipe = open_recipe(args.recipe, args.download, instead_of(args))
+    target = target_of(recipe)
+    if not recipe.searches:
+        raise Mistake(f"nothing says how {target} is searched", f"add `search {target}`")
+    _rehearse(source, recipe)
+    folder = Path(args.run) if args.run else Path("runs") / recipe.name
+    made: dict[str, Path] = {}  # everything that is built, and where it lies
+    searched: dict[str, Path] = {}
+    count = len(recipe.searches)
+    for number in range(count):
+        search = recipe.searches[number]  # of the recipe as it is by now: spans have moved
+        _build_before(source, recipe, search.target, folder, made, args.quiet)
+        last = number == count - 1
+        job = job_of(source, recipe, search.target, made)
+        run = _run_of(job, search, args, folder if last else folder / search.target, searched)
+        values = evolved(run, last and search.target == target)
+        made[search.target] = searched[search.target] = run.out
+        if not last or search.target != target:
+            source, recipe = after(source, job.space, values, run.seed)
+    if target not in searched:
+        _build_before(source, recipe, target, folder, made, args.quiet)
+        job = job_of(source, recipe, target, made)
+        _built(job, target_folder(job), args.quiet)
+    return DONE
+
+
+def _rehearse(source: Source, recipe: Recipe) -> None:
+    """Go through the searches with the starts of their holes: a step that cannot follow, or has nothing
+    left to search, must not be found out when the one before it has run for a night."""
+    for number in range(len(recipe.searches)):
+        search = recipe.searches[number]
+        space = space_of(recipe, search.target)
+        if not space.genes:
+            why = "" if not number else ": an earlier search draws what it shares with it"
+            raise Mistake(
+                f"{search.target} has no holes{why}",
+                f"remove `search {search.target}`; awase merge builds it as it stands",
+            )
+        source, recipe = after(source, space, start(space), search.seed or 0)
+
+
+def _run_of(
+    job: Job, search: Search, args: argparse.Namespace, folder: Path, rivals: dict[str, Path]
+) -> Run:
+    out = target_folder(job) if job.write else folder / "model"
     if folder.resolve().is_relative_to(out.resolve()):
         raise Mistake(f"{out} is the run's own folder, or holds it", "write the model elsewhere")
     limits = search.budget
     budget = Budget(limits.trials, limits.generations, limits.seconds)
     if args.trials is not None:
         budget = Budget(args.trials)
-    seed = args.seed if args.seed is not None else (search.seed or 0)
-    return Run(job, search, folder, out, seed, budget, args.quiet)
-
-
-def _evolve(run: Run) -> int:
-    from vlm.evaluator import Evaluator
-    from vlm.readiness import check_ready
-    from vlm.weights.writer import check_target
-
-    job, asks, shown = run.job, searched(run.search), reported(run.job)
-    space = job.space
-    evaluator = Evaluator(job.models, tables(job, [*asks, *shown]), **marked(job))
-    # Of the data that the search looks at: data of the report may be mended between two commands.
-    fingerprint = evaluator.fingerprint(ask.data for ask in asks)
-    header = header_of(job, run.search, run.seed, fingerprint)
-    engine = ENGINES[run.search.engine.name](
-        encode(space, start(space)),
-        run.seed,
-        sizes=[even_size(gene) for gene in space.genes],
-        **run.search.engine.settings,
+    several = len(job.recipe.searches) > 1
+    return Run(
+        job=job,
+        search=search,
+        folder=folder,
+        out=out,
+        seed=args.seed if args.seed is not None else (search.seed or 0),
+        budget=budget,
+        quiet=args.quiet,
+        title=f"{job.recipe.name}, {job.target}" if several else job.recipe.name,
+        rivals={name: path for name, path in rivals.items() if name not in job.models},
     )
-    path = run.folder / FILE_NAME
-    if path.exists():
-        with Journal(path, header) as journal:  # raises where it is of another run
-            _refuse_fewer(run, journal)
-            if _is_finished(run, journal, bool(shown)):
-                page = f": {run.folder / PAGE}" if shown else ""
-                count = counted(len(journal.trials), "trial")
-                print(f"{run.folder} holds a finished run, {count}{page}; --run starts another")
-                return DONE
-    check_target(run.out, job.models.values())
-    evaluator.open_resident(run.first)
-    check_ready(evaluator, asks, shown)
-    with Journal(path, header) as journal:
-        result = _search(run, engine, evaluator, journal)
-        if result.winner is None:
-            raise Mistake("the search has no winner", "see the journal")
-        best = freeze(job.source, space, result.winner.values, run.seed)
-        best = laid_out(relocate(best, job.recipe.folder, run.folder))
-        _write_text(run.folder / BEST, best)
-        winner = run.filled(result.winner.values)
-        refused = _write(run, evaluator, winner, best)
-        if shown:
-            _report(run, evaluator, shown, result, run.out if refused is None else winner)
-    print(f"recipe      {run.folder / BEST}")
-    if refused is not None:
-        raise Mistake(refused.what, refused.way_out)
-    print(f"checkpoint  {run.out}")
-    return DONE
 
 
-def _write(
-    run: Run, evaluator: "Evaluator", winner: Candidate | Walk, recipe: str
-) -> "MergeError | None":
-    """Write the winner. Returns why that cannot be, of a walk that runs all the same."""
-    from vlm.errors import MergeError
-    from vlm.route.walker import Walker
-
-    resident = evaluator.resident
-    walker = resident if isinstance(resident, Walker) else None
-    try:
-        write_candidate(run.job, winner, recipe, run.out, walker, run.quiet)
-    except MergeError as error:
-        if walker is None:
-            raise
-        return error
-    return None
-
-
-def _refuse_fewer(run: Run, journal: Journal) -> None:
-    """A budget below what is done already asks for a search that is not the one in the journal."""
-    limit = run.budget.trials
-    done = sum(trial.role == "search" for trial in journal.trials)
-    if limit is not None and done > limit:
-        raise Mistake(
-            f"{run.folder} holds {done} trials, and the budget is {limit}",
-            f"give --trials {done} or more, or start another run with --run",
-        )
-
-
-def _is_finished(run: Run, journal: Journal, reports: bool) -> bool:
-    wanted = [BEST, REPORT] if reports else [BEST]
-    return journal.end is not None and all((run.folder / name).exists() for name in wanted)
-
-
-def _search(run: Run, engine: Engine, evaluator: "Evaluator", journal: Journal) -> Result:
-    progress = Progress(run.job.recipe.name, run.budget.trials, run.budget.seconds, run.quiet)
-    best = -float("inf")
-
-    def propose(point: Sequence[float]) -> Proposal:
-        values = decode(run.job.space, point)
-        return Proposal(values, run.filled(values).digest())
-
-    def evaluate(values: tuple[Value, ...]) -> Outcome:
-        candidate = run.filled(values)
-        required(run.job, candidate)
-        return scored(run.search, evaluator, candidate)
-
-    def heard(trial: Trial, replayed: bool) -> None:
-        nonlocal best
-        if trial.score is not None:
-            best = max(best, trial.score)
-            progress.trial(trial.number + 1, trial.generation, trial.score, best, not replayed)
-
-    with progress:
-        return run_search(engine, propose, evaluate, journal, run.budget, heard)
-
-
-def _rivals(run: Run, host: str) -> "dict[str, Candidate] | dict[str, Walk]":
-    """What one would build from the same parents without a search."""
-    first = run.first
-    if isinstance(first, Candidate):
-        return baselines(first, host)
-    assert isinstance(run.job.space, RouteSpace)
-    return baselines_of_route(run.job.space, first)
-
-
-def _report(
-    run: Run,
-    evaluator: "Evaluator",
-    asks: Sequence["Ask"],
-    result: Result,
-    child: "Path | Candidate | Walk",
+def _build_before(
+    source: Source, recipe: Recipe, target: str, folder: Path, made: dict[str, Path], quiet: bool
 ) -> None:
-    from merge_dsl.tools.report_html import to_html
-    from merge_dsl.tools.report_table import print_report
-    from vlm import reporting
-
-    def tell(name: str) -> None:
-        if not run.quiet:
-            print(f"scoring {name}", file=sys.stderr, flush=True)
-
-    assert evaluator.resident is not None
-    fresh = [trial for trial in result.trials if trial.repeats is None]
-    report = reporting.make_report(
-        evaluator,
-        asks,
-        reporting.Run(
-            recipe=run.job.recipe.name,
-            seed=run.seed,
-            trials=len(result.trials),
-            samples_evaluated=sum(len(v) for t in fresh for v in t.samples.values()),
-            fingerprint=evaluator.fingerprint(),
-        ),
-        parents=tuple(run.job.models),
-        baselines=_rivals(run, evaluator.resident.host.name),
-        child=child,
-        tell=tell,
-    )
-    scores = [trial.score for trial in result.trials if trial.score is not None]
-    _write_text(run.folder / PAGE, to_html(report, scores))
-    _write_text(run.folder / REPORT, to_json(report))  # last: it is the sign of a finished run
-    if not run.quiet:
-        print_report(report)
-    print(f"report      {run.folder / PAGE}")
+    """Make what the target takes from and no search has made."""
+    for name in needed(recipe, target):
+        if name not in made:
+            job = job_of(source, recipe, name, made)
+            made[name] = _built(job, folder / name / "model", quiet)
 
 
-def _write_text(path: Path, text: str) -> None:
-    """Beside its place first, then renamed into it."""
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+def _built(job: Job, out: Path, quiet: bool) -> Path:
+    """Build a step without a search."""
+    build(job, out, quiet)
+    print(f"checkpoint  {out}")
+    return out

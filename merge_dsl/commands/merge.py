@@ -6,18 +6,24 @@ In: a recipe, such as the `best.merge` of a run. Out: the checkpoint, where `--o
 
 import argparse
 import os
+import shutil
 import sys
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from merge_dsl.commands.asking import required
-from merge_dsl.commands.common import Job, instead_of, marked, open_job, told
+from merge_dsl.commands.common import Job, instead_of, job_of, marked, open_recipe, target_of, told
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
 from merge_dsl.meaning.engines import SHARD_BYTES
+from merge_dsl.meaning.recipe import Recipe
+from merge_dsl.meaning.stages import needed
 from merge_dsl.search.errors import CandidateFailed
 from merge_dsl.space.candidate import Candidate, Walk
 from merge_dsl.space.fill import fill
+from merge_dsl.space.routes import space_of
 from merge_dsl.text.words import counted
 from merge_dsl.tools.written import Written
 
@@ -27,27 +33,59 @@ if TYPE_CHECKING:
 
 def run(args: argparse.Namespace) -> int:
     """The command. Returns its exit code."""
-    job = partial(open_job, args.recipe, args.download, instead_of(args))
-    return told(lambda: _merge(job(), args.out, args.quiet))
+    return told(lambda: _merge(args))
 
 
-def _merge(job: Job, out: str | None, quiet: bool) -> int:
-    if job.space.genes:
+def _merge(args: argparse.Namespace) -> int:
+    source, recipe = open_recipe(args.recipe, args.download, instead_of(args))
+    target = target_of(recipe)
+    steps = needed(recipe, target)
+    folder = _folder_of(recipe, target, args.out)
+    for step in (*steps, target):
+        _refuse_holes(recipe, step)
+    if not steps:
+        build(job_of(source, recipe, target), folder, args.quiet)
+    else:
+        with _beside(folder) as work:
+            made: dict[str, Path] = {}
+            for step in steps:
+                build(job_of(source, recipe, step, made), work / step, args.quiet)
+                made[step] = work / step
+            build(job_of(source, recipe, target, made), folder, args.quiet)
+    print(f"wrote {folder}")
+    return DONE
+
+
+def _refuse_holes(recipe: Recipe, target: str) -> None:
+    genes = space_of(recipe, target).genes
+    if genes:
         raise Mistake(
-            f"{job.recipe.name} has {counted(len(job.space.genes), 'hole')} to fill",
+            f"{target} has {counted(len(genes), 'hole')} to fill",
             "awase evolve searches for them; awase freeze fills them with their starts",
         )
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """Room for what is only made to be taken from, on the disk of the result."""
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    work = Path(mkdtemp(prefix=f".{folder.name}.steps-", dir=folder.absolute().parent))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def build(job: Job, folder: Path, quiet: bool) -> None:
+    """Build what has no holes, and write it. Raises Mistake for a walk that the recipe turns away."""
     search = job.recipe.search_of(job.target)
     seed = search.seed if search is not None and search.seed is not None else 0
-    folder = target_folder(job, out)
     candidate = fill(job.space, (), seed)
     try:
         required(job, candidate)
     except CandidateFailed as error:
         raise Mistake(str(error), "write another road, or require less") from error
     write_candidate(job, candidate, job.source.text, folder, quiet=quiet)
-    print(f"wrote {folder}")
-    return DONE
 
 
 def write_candidate(
@@ -90,14 +128,19 @@ def write_candidate(
         print(f"it opens with trust_remote_code=True alone: {found.code}")
 
 
-def target_folder(job: Job, out: str | None) -> Path:
-    """Where the checkpoint goes."""
+def target_folder(job: Job) -> Path:
+    """Where the recipe has the checkpoint written. Raises Mistake where it does not say."""
+    return _folder_of(job.recipe, job.target, None)
+
+
+def _folder_of(recipe: Recipe, target: str, out: str | None) -> Path:
     if out:
         return Path(out)
-    if job.write is None:
+    write = next((write for write in recipe.writes if write.target == target), None)
+    if write is None:
         raise Mistake(
-            f"nothing says where {job.target} is written",
-            f'add `write {job.target} to "…"`, or give --out',
+            f"nothing says where {target} is written",
+            f'add `write {target} to "…"`, or give --out',
             CANNOT,
         )
-    return Path(os.path.expanduser(job.write.path))
+    return Path(os.path.expanduser(write.path))

@@ -1,7 +1,8 @@
 """`awase plan RECIPE`: what a search of this recipe would be, before it begins.
 
 In: a recipe, and, for the hours, a pace: `--seconds-per-trial`, or `--run`, a run whose journal knows
-it. Out: text, or JSON of the keys that are promised, to which a pace adds two more.
+it. Out: text, or JSON of the keys that are promised, to which a pace adds two more. Of several searches the
+last is meant, and so is the pace; those before it stand above it, and in JSON below `before`.
 """
 
 import argparse
@@ -11,13 +12,14 @@ from pathlib import Path
 
 from merge_dsl.commands.common import instead_of, loaded_recipe, target_of
 from merge_dsl.commands.mistake import CANNOT, DONE, Mistake
-from merge_dsl.meaning.recipe import Search
+from merge_dsl.meaning.recipe import Recipe, Search
 from merge_dsl.space.compile import Space
 from merge_dsl.space.estimate import Estimate, estimate, hours_of, trials_of
 from merge_dsl.space.genes import Gene
 from merge_dsl.space.resolve import spoken
 from merge_dsl.space.routes import RouteSpace, space_of
 from merge_dsl.space.sequence import settled
+from merge_dsl.text.source import Source
 from merge_dsl.text.words import counted
 
 
@@ -32,21 +34,44 @@ class Pace:
 def run(args: argparse.Namespace) -> int:
     """Print the plan as text or as JSON."""
     loaded, recipe = loaded_recipe(args.recipe, instead_of(args))
-    target = target_of(recipe)
-    _, recipe = settled(loaded.source, recipe, target)
-    space = space_of(recipe, target)
-    cost = estimate(recipe, target, len(space.genes))
-    search = recipe.search_of(target)
+    targets = [search.target for search in recipe.searches] or [target_of(recipe)]
+    steps = [_step(loaded.source, recipe, target) for target in dict.fromkeys(targets)]
     pace = _pace(args)
     if args.format == "json":
-        table = as_json(space, cost)
-        if pace is not None:
-            table["seconds_per_trial"] = pace.seconds
-            table["hours"] = hours_of(search, len(space.genes), pace.seconds) if search else None
+        table = _table(steps[-1], pace)
+        if len(steps) > 1:
+            table["before"] = [{"target": s.space.target, **_table(s, None)} for s in steps[:-1]]
         print(json.dumps(table, ensure_ascii=False, indent=2))
     else:
-        print(as_text(space, cost, search, pace))
+        for step in steps[:-1]:
+            print(as_text(step.space, step.cost, step.search) + "\n")
+        print(as_text(steps[-1].space, steps[-1].cost, steps[-1].search, pace))
     return DONE
+
+
+@dataclass(frozen=True)
+class Step:
+    """A search, or what is built without one, and what it costs."""
+
+    space: Space | RouteSpace
+    cost: Estimate
+    search: Search | None
+
+
+def _step(source: Source, recipe: Recipe, target: str) -> Step:
+    """The plan of one target, with the holes of earlier searches at their starts."""
+    _, recipe = settled(source, recipe, target)
+    space = space_of(recipe, target)
+    return Step(space, estimate(recipe, target, len(space.genes)), recipe.search_of(target))
+
+
+def _table(step: Step, pace: Pace | None) -> dict[str, object]:
+    table = as_json(step.space, step.cost)
+    if pace is not None:
+        count = len(step.space.genes)
+        table["seconds_per_trial"] = pace.seconds
+        table["hours"] = hours_of(step.search, count, pace.seconds) if step.search else None
+    return table
 
 
 def _pace(args: argparse.Namespace) -> Pace | None:

@@ -24,7 +24,9 @@ ENGINES: dict[str, dict[str, Option]] = {
     "random": {},
     "nsga2": {"population": Option("int", low=2, about="candidates a generation")},
 }
-PLANNED_ENGINES = ("nsga2",)
+SEVERAL_AIMS = ("nsga2", "random")  # engines that take several `maximize` lines
+POPULATIONS = {"nsga2": 24, "random": 8}  # where none is written; that of cma_es grows with genes
+PICK = "knee"  # where several aims are searched and none is written
 
 SEARCH: dict[str, Option] = {
     "by": Option("engine", about="the engine that proposes candidates"),
@@ -39,6 +41,7 @@ MODEL: dict[str, Option] = {
     "license": Option("text", about="the same"),
     "remote_code": Option("word", ("refuse", "run"), about="whether code in its folder may be run"),
     "kind": Option("word", ("model", "difference"), about="whether it is whole, or added to one"),
+    "architecture": Option("text", about="open_clip's name for what a bare checkpoint is of"),
 }
 DATA: dict[str, Option] = {
     "split": Option("text", about="which rows, by their `split` column"),
@@ -65,6 +68,6 @@ SHARD_BYTES = 5 * 1024**3  # where `shard` is not written
 ROUTE = ("repeat", "walk", "scale", "scale_of")
 SCALE_OF = ("stream", "mlp")  # what the scale of a hop multiplies
 PLANNED_METHODS = ("fisher", "regmean")  # they read data; nothing measures it for them yet
-PLANNED_METRICS = ("accuracy", "bleu", "chrf", "anls")
+PLANNED_METRICS = ("bleu", "chrf", "anls")
 BYTES = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

@@ -39,6 +39,11 @@ METRICS: dict[str, Metric] = {
         "answer",
         about="share of four-choice questions whose option is named, by letter or text",
     ),
+    "accuracy": Metric(
+        {"answer": ("number",), "language": LANGUAGE},
+        "answer",
+        about="share of answers that end on the reference's number, and are in the language asked for",
+    ),
     "log_likelihood": Metric(
         {},
         "likelihood",

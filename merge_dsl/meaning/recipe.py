@@ -58,6 +58,7 @@ class Model(NamedTuple):
     runs_code: bool = False  # this recipe allows the code in its folder to be run
     problem: tuple[str, str, str | None] | None = None  # code, message, help
     imported: bool = False
+    architecture: str | None = None  # of open_clip, where its file is a bare checkpoint
 
 
 class Data(NamedTuple):

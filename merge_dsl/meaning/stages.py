@@ -8,10 +8,8 @@ So each rule about models is a rule about stages, too.
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model, OriginRef, Recipe, Route
-from merge_dsl.space.candidate import Place
+from merge_dsl.space.candidate import STAGE, Place
 from merge_dsl.space.layout import counts_of, origins_of
-
-SCHEME = "stage"  # of the place of what is made here, not fetched
 
 
 def add_stages(recipe: Recipe) -> None:
@@ -29,7 +27,7 @@ def add_stages(recipe: Recipe) -> None:
             facts = _merged(recipe, item) if isinstance(item, Merge) else _walked(recipe, item)
             recipe.stages[item.name] = Model(
                 name=item.name,
-                place=Place(SCHEME, item.name),
+                place=Place(STAGE, item.name),
                 folder=None,
                 facts=facts,
                 span=item.span,
@@ -43,6 +41,16 @@ def sources_in(recipe: Recipe, target: str) -> tuple[OriginRef, ...]:
     if target in recipe.merges:
         return tuple(o for line in recipe.merges[target].lines for o in origins_of(line))
     return recipe.routes[target].origins if target in recipe.routes else ()
+
+
+def needed(recipe: Recipe, target: str) -> tuple[str, ...]:
+    """The merges and routes that a target is made from, each after those that it is made from."""
+    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
+    wanted = {target}
+    for item in sorted(made, key=lambda item: item.span.start, reverse=True):
+        if item.name in wanted:
+            wanted |= {origin.model for origin in sources_in(recipe, item.name)}
+    return tuple(name for name in recipe.stages if name in wanted and name != target)
 
 
 def host_of(merge: Merge) -> str | None:

@@ -29,6 +29,7 @@ from merge_dsl.rules import (
     towers,
     vision,
     waste,
+    words,
 )
 from merge_dsl.rules.checked import Checked
 from merge_dsl.text.diagnostics import Diagnostic, in_order, is_error
@@ -73,6 +74,7 @@ FIRST: tuple[Rule, ...] = (
     sequence.directions,
     sequence.weights,
     sequence.picks,
+    sequence.aims,
     sequence.engines,
     waste.ignored,
     hops.values,
@@ -96,6 +98,7 @@ FIRST: tuple[Rule, ...] = (
     tokens.image_tokens,
     tokens.outside,
     tokens.templates,
+    words.whole,
     towers.addresses,
     towers.widths,
     towers.against_host,
@@ -125,6 +128,7 @@ STAGES: tuple[tuple[Rule, ...], ...] = (
         waste.scales,
         waste.covered,
         cost.memory,
+        requires.never_met,
         cost.hours,
     ),
 )

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning import engines
 from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Recipe, Route, Search
-from merge_dsl.rules.blends import word_of
+from merge_dsl.meaning.requires import names_in
+from merge_dsl.meaning.values import draws
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.layout import origins_of
+from merge_dsl.space.required import requires_of
 from merge_dsl.space.road import speaks
 from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
 from merge_dsl.text.source import Span
@@ -33,14 +35,9 @@ def not_yet(recipe: Recipe, target: str) -> list[Diagnostic]:
         found += _merge(recipe, recipe.merges[target])
     searches = [search for search in recipe.searches if search.target == target]
     for search in searches:
-        found += _search(search, target in recipe.routes)
+        found += _search(search)
     for search in searches[1:]:
         found.append(_later(search.target_span, f"a second search of `{target}`"))
-    for search in recipe.searches[1:]:
-        if search.target != recipe.searches[0].target:
-            found.append(
-                _later(search.target_span, f"a search after `search {recipe.searches[0].target}`")
-            )
     for report in recipe.reports:
         if report.target == target:
             for term in report.terms:
@@ -55,24 +52,21 @@ def _later(span: Span, what: str) -> Diagnostic:
 
 
 def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
-    for require in merge.requires:
-        yield _later(require.span, "`require`")
+    for require in requires_of(recipe, merge.name):
+        names = {call.path.dotted for call in names_in(require.left) + names_in(require.right)}
+        if any(draws(recipe.lets[name].value) for name in names & recipe.lets.keys()):
+            yield _later(require.span, "`require` of what a merge draws")
     for line in merge.lines:
         for origin in origins_of(line):
             yield from _origin(recipe, origin)
         if isinstance(line, BlendLine):
-            for assignment in line.shared:
-                if assignment.name == "vocabulary" and word_of(line, "vocabulary") == "whole":
-                    yield _later(assignment.span, "`vocabulary = whole`")
             for method in line.methods:
                 if method.name in engines.PLANNED_METHODS:
                     yield _later(method.span, f"the method `{method.name}`")
 
 
 def _origin(recipe: Recipe, origin: OriginRef) -> Iterator[Diagnostic]:
-    """What is made here and taken on, or a model of which nothing is known."""
-    if origin.model in recipe.stages:
-        yield _later(origin.span, f"taking from `{origin.model}`, which is made here,")
+    """A model of which nothing is known."""
     model = recipe.models.get(origin.model)
     if model is not None and model.facts is None and model.problem is None:
         message = f"nothing is known of `{model.place}`: it is not downloaded"
@@ -95,16 +89,8 @@ def _route(recipe: Recipe, route: Route) -> Iterator[Diagnostic]:
             yield from _origin(recipe, origin)
 
 
-def _search(search: Search, of_route: bool) -> Iterator[Diagnostic]:
-    for objective in search.objectives[1:]:
-        yield _later(objective.span, "a second objective")
+def _search(search: Search) -> Iterator[Diagnostic]:
     for objective in search.objectives:
         for term in objective.terms:
             if term.metric in engines.PLANNED_METRICS:
                 yield _later(term.metric_span, f"the metric `{term.metric}`")
-    if search.engine.name in engines.PLANNED_ENGINES:
-        yield _later(search.engine.span, f"`{search.engine.name}`")
-    if search.pick_span is not None:
-        yield _later(search.pick_span, "`pick`")
-    for require in () if of_route else search.requires:
-        yield _later(require.span, "`require`")

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning.engines import BYTES
 from merge_dsl.meaning.recipe import Recipe, Require
-from merge_dsl.meaning.requires import QUANTITIES, SIZES, names_in
+from merge_dsl.meaning.requires import QUANTITIES, SIZES, holds, names_in
 from merge_dsl.rules.checked import Checked
+from merge_dsl.space.required import quantities_of_merge, requires_of
 from merge_dsl.text import tree
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.words import nearest, quoted
@@ -16,6 +17,22 @@ def requires(checked: Checked) -> Iterator[Diagnostic]:
     for owner, require in every_require(checked.recipe):
         yield from _names(checked.recipe, owner, require)
         yield from _kinds(checked.recipe, require)
+
+
+def never_met(checked: Checked) -> Iterator[Diagnostic]:
+    """K213: the candidates of a merge are of one size, which a requirement allows or not."""
+    recipe = checked.recipe
+    for name in recipe.merges:
+        known = quantities_of_merge(recipe, name)
+        for require in requires_of(recipe, name):
+            if holds(require, known) is not False:
+                continue
+            named = [call.path.dotted for call in names_in(require.left) + names_in(require.right)]
+            size = known.get(next((n for n in named if n in SIZES), ""))
+            shown = f", which takes {size / 2**30:.1f} GiB" if size is not None else ""
+            message = f"no candidate of `{name}`{shown}, meets this"
+            help = "require what it can meet, or merge smaller models"
+            yield finding("K213", require.span, message, help)
 
 
 def every_require(recipe: Recipe) -> Iterator[tuple[str, Require]]:

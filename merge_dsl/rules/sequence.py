@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from merge_dsl.meaning.engines import ENGINES, SEVERAL_AIMS
 from merge_dsl.meaning.metrics import METRICS
 from merge_dsl.meaning.recipe import BlendLine, Merge, Recipe, Route
 from merge_dsl.meaning.stages import sources_in
@@ -131,6 +132,20 @@ def weights(checked: Checked) -> Iterator[Diagnostic]:
                 message = f"`{term.metric}` has the weight 0, so it changes nothing"
                 help = "remove it, or give it another weight"
                 yield finding("K204", term.span, message, help, severity=Severity.WARNING)
+
+
+def aims(checked: Checked) -> Iterator[Diagnostic]:
+    """K212: an engine that climbs has one number to climb by."""
+    for search in checked.recipe.searches:
+        name = search.engine.name
+        if len(search.objectives) < 2 or name in SEVERAL_AIMS or name not in ENGINES:
+            continue
+        second = search.objectives[1]
+        message = (
+            f"`{name}` has one aim, and this search has {counted(len(search.objectives), 'aim')}"
+        )
+        help = "write `by = nsga2`, or join them: `maximize 0.5 * … + 0.5 * …`"
+        yield finding("K212", second.span, message, help)
 
 
 def picks(checked: Checked) -> Iterator[Diagnostic]:

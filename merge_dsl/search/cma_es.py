@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal
 
-from merge_dsl.search.engine import Point
+from merge_dsl.search.engine import Loss, Point
 from merge_dsl.search.errors import SearchError
 
 SIGMA = 1 / 6  # of the unit cube: the start is three standard deviations from either end
@@ -117,7 +117,7 @@ class CmaEs:
             self._asked = self._strategy.ask()
         return [self._outer(point) for point in self._asked]
 
-    def tell(self, points: Sequence[Point], losses: Sequence[float]) -> None:
+    def tell(self, points: Sequence[Point], losses: Sequence[Loss]) -> None:
         # pycma recognises the arrays that it handed out; the points are those, as plain floats.
         with self._own_chance():
             self._strategy.tell(self._asked, list(losses))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 Point = tuple[float, ...]  # one coordinate a gene, each in [0, 1]
+Loss = float | tuple[float, ...]  # a tuple, one number an aim, where a search has several
 
 
 class Engine(Protocol):
@@ -12,7 +13,7 @@ class Engine(Protocol):
     def ask(self) -> list[Point]:
         """The points of the next generation."""
 
-    def tell(self, points: Sequence[Point], losses: Sequence[float]) -> None:
+    def tell(self, points: Sequence[Point], losses: Sequence[Loss]) -> None:
         """How bad the points last asked were, lower is better; all losses are finite."""
 
     def stopped(self) -> str:

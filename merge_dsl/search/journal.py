@@ -46,13 +46,14 @@ class Trial:
     point: Point
     values: tuple[Value, ...]  # of the genes, in the header's order
     digest: str  # of the candidate
-    score: float | None  # to be maximised; None for a candidate that failed
+    score: float | None  # to be maximised: of several aims the first; None for a failed candidate
     samples: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # by term of the search
     seconds: float = 0.0
     role: Literal["search", "mean"] = "search"  # "mean": the engine's favourite, tried at the end
     repeats: int | None = None  # the number of an earlier trial of the same candidate: its score
     failure: str = ""
     excess: float | None = None  # how far it is from what is required; None for any other failure
+    aims: tuple[float, ...] = ()  # a score for each aim, where a search has several
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from merge_dsl.search.engine import Engine, Point
+from merge_dsl.search.engine import Engine, Loss, Point
 from merge_dsl.search.errors import CandidateFailed, JournalError, SearchFailed
+from merge_dsl.search.front import PICKS
 from merge_dsl.search.journal import End, Journal, Trial
 from merge_dsl.space.candidate import Value
+
+FAILED = 1e9  # the loss of a candidate that failed: no score is as bad
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,14 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What scoring a candidate gave: a score to maximise, and each term's samples behind it."""
+    """What scoring a candidate gave: a score to maximise, and each term's samples behind it.
+
+    Where a search has several aims, `aims` are the scores of all, and `score` is that of the first.
+    """
 
     score: float
     samples: Mapping[str, tuple[float, ...]]
+    aims: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,13 +90,15 @@ def run_search(
     on_trial: Callable[[Trial, bool], None] = lambda trial, replayed: None,
     stop: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.perf_counter,
+    pick: str = "best",
 ) -> Result:
     """Search until the budget is spent, the engine has converged, or `stop` says so.
 
     engine: new, made from the run's seed. decode: total, and the same in every process. evaluate:
     scores the candidate of these values; it raises CandidateFailed for one that cannot be.
     on_trial: called after each trial is in the journal, with True for those that were there
-    before. stop: asked before each new trial. clock: seconds.
+    before. stop: asked before each new trial. clock: seconds. pick: which of the front wins where
+    there are several aims, a key of `merge_dsl.search.front.PICKS`.
 
     A candidate whose digest was scored before is not scored again; it counts as a trial. A failed
     one ranks last in its generation, behind those that are not what the recipe requires, which are
@@ -133,7 +142,7 @@ def run_search(
             if reason:
                 break
             if is_stopped():
-                return Result(tuple(trials), best(trials), "")
+                return Result(tuple(trials), best(trials, pick), "")
             tried.append(try_point(point, generation, "search"))
         if len(tried) == len(points):
             engine.tell(points, _losses(tried, generation))
@@ -142,19 +151,23 @@ def run_search(
     favourite = engine.favourite()
     if favourite is not None:
         if is_stopped():
-            return Result(tuple(trials), best(trials), "")
+            return Result(tuple(trials), best(trials, pick), "")
         try_point(favourite, generation, "mean")
     if len(trials) < len(journal.trials):
         raise _other_trials(journal, len(trials))
-    winner = best(trials)
+    winner = best(trials, pick)
     if winner is None:
         raise _all_failed(trials, "this search")
     journal.append(End(reason, winner.number))
     return Result(tuple(trials), winner, reason)
 
 
-def best(trials: Sequence[Trial]) -> Trial | None:
-    """The trial of the highest score; among equals the favourite's, then the earliest."""
+def best(trials: Sequence[Trial], pick: str = "best") -> Trial | None:
+    """The trial of the highest score; among equals the favourite's, then the earliest. Of several aims
+    the one that is picked."""
+    several = [trial for trial in trials if trial.aims]
+    if several:
+        return several[PICKS[pick]([trial.aims for trial in several])]
     ranked = sorted(trials, key=lambda trial: (trial.role != "mean", trial.number))
     scores = [
         (trial.score, -place) for place, trial in enumerate(ranked) if trial.score is not None
@@ -170,6 +183,7 @@ def _score(
         return replace(
             asked,
             score=known.score,
+            aims=known.aims,
             failure=known.failure,
             excess=known.excess,
             repeats=known.number,
@@ -182,30 +196,46 @@ def _score(
         return replace(asked, failure=why, excess=error.excess, seconds=clock() - start)
     seconds = clock() - start
     samples = {name: tuple(map(float, values)) for name, values in outcome.samples.items()}
-    for name, values in {"the score": (outcome.score,), **samples}.items():
+    scores = (outcome.score, *outcome.aims)
+    for name, values in {"the score": scores, **samples}.items():
         if not all(map(math.isfinite, values)):
             return replace(asked, failure=f"{name} is not a finite number", seconds=seconds)
-    return replace(asked, score=float(outcome.score), samples=samples, seconds=seconds)
+    aims = tuple(map(float, outcome.aims))
+    return replace(asked, score=float(outcome.score), samples=samples, seconds=seconds, aims=aims)
 
 
-def _losses(tried: Sequence[Trial], generation: int) -> list[float]:
-    """What the engine is told: minus the score; for a failed candidate, more than for any other.
+def _losses(tried: Sequence[Trial], generation: int) -> list[Loss]:
+    """What the engine is told: minus the score, or minus each of several; for a failed candidate, more
+    than for any other, whatever the aim.
 
-    Engines rank, so how much more says nothing. NaN would be ranked by chance, or as the median.
+    Engines rank, so how much more says nothing: far more, for some keep what they heard in earlier
+    generations. NaN would be ranked by chance, or as the median.
     """
-    losses = [-trial.score for trial in tried if trial.score is not None]
+    width = max(len(trial.aims) for trial in tried)
+    if not width:
+        return list(_losses_of([trial.score for trial in tried], tried, generation))
+    columns = [
+        _losses_of([trial.aims[aim] if trial.aims else None for trial in tried], tried, generation)
+        for aim in range(width)
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def _losses_of(
+    scores: Sequence[float | None], tried: Sequence[Trial], generation: int
+) -> list[float]:
+    losses = [-score for score in scores if score is not None]
     excesses = [trial.excess for trial in tried if trial.excess is not None]
     if not losses and not excesses:
         raise _all_failed(tried, f"generation {generation}")
-    worst = max(losses, default=0.0) + 1.0
-    last = worst + max(excesses, default=0.0)
+    worst = max([FAILED, *(loss + 1.0 for loss in losses)])
 
-    def loss(trial: Trial) -> float:
-        if trial.score is not None:
-            return -trial.score
-        return last if trial.excess is None else worst + trial.excess
+    def loss(score: float | None, trial: Trial) -> float:
+        if score is not None:
+            return -score
+        return 2.0 * worst if trial.excess is None else worst + trial.excess
 
-    return [loss(trial) for trial in tried]
+    return [loss(score, trial) for score, trial in zip(scores, tried, strict=True)]
 
 
 def _all_failed(tried: Sequence[Trial], where: str) -> SearchFailed:

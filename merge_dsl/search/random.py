@@ -8,9 +8,11 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
-from merge_dsl.search.engine import Point
+from merge_dsl.meaning.engines import POPULATIONS
+from merge_dsl.search.engine import Loss, Point
 
-GENERATION = 8  # points asked at a time; it decides nothing but when progress is shown
+# Points asked at a time; it decides nothing but when progress is shown.
+GENERATION = POPULATIONS["random"]
 
 
 class RandomSearch:
@@ -31,7 +33,7 @@ class RandomSearch:
         self._asked += len(points)
         return points
 
-    def tell(self, points: Sequence[Point], losses: Sequence[float]) -> None:
+    def tell(self, points: Sequence[Point], losses: Sequence[Loss]) -> None:
         """Nothing is learnt."""
 
     def stopped(self) -> str:

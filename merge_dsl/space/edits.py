@@ -8,6 +8,8 @@ from merge_dsl.text.draft import QUIET
 from merge_dsl.text.format import FormatterError, format_text
 from merge_dsl.text.source import Span
 
+Names = dict[str, str]  # what something imported is called -> what stands for it here
+
 
 @dataclass(frozen=True, order=True)
 class Edit:
@@ -61,3 +63,21 @@ def begins_line(text: str, offset: int) -> bool:
     """Whether nothing but white space stands before an offset on its line."""
     start = text.rfind("\n", 0, offset) + 1
     return not text[start:offset].strip()
+
+
+def renamed(text: str, names: Names) -> str:
+    """The text with other names, but for what stands in comments and between quotes."""
+    if not names:
+        return text
+    either = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    pattern = re.compile(rf"{QUIET.pattern}|(?<![\w.])({either})(?![\w.])")
+    return pattern.sub(lambda match: names[match[1]] if match[1] else match[0], text)
+
+
+def behind(text: str, use: Span) -> Span:
+    """The end of the line of a `use`, its comment too; of the `use` where more follows on its line."""
+    end = text.find("\n", use.end)
+    end = len(text) if end < 0 else end
+    rest = text[use.end : end].strip()
+    at = end if not rest or rest.startswith("#") else use.end
+    return Span(at, at)

@@ -13,6 +13,7 @@ of 7.5 billion parameters that is half a minute to build and 0.3 s a row.
 import math
 from typing import NamedTuple
 
+from merge_dsl.meaning.engines import POPULATIONS
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.recipe import Recipe, Search
 from merge_dsl.meaning.requires import may_be
@@ -66,10 +67,13 @@ def hours_of(search: Search, dimensions: int, seconds_per_trial: float) -> float
 
 
 def population_of(search: Search, dimensions: int) -> int:
-    """Candidates a generation: as written, else 4 + 3 ln n (Hansen 2016, arXiv:1604.00772)."""
+    """Candidates a generation: as written, else what the engine takes: `cma_es` 4 + 3 ln n (Hansen 2016,
+    arXiv:1604.00772)."""
     written = search.engine.settings.get("population")
     if isinstance(written, int):
         return written
+    if search.engine.name in POPULATIONS:
+        return POPULATIONS[search.engine.name]
     return 4 + int(3 * math.log(max(dimensions, 1)))
 
 

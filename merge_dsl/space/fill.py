@@ -55,9 +55,13 @@ def fill(space: Space | RouteSpace, values: Sequence[Value], seed: int) -> Candi
             blends.append(blend)
             used |= {made_from.origin.model for made_from in blend.ingredients}
             used |= {blend.base.model} if blend.base is not None else set()
-    sources = {**space.recipe.models, **space.recipe.stages}
-    models: dict[str, Place] = {name: sources[name].place for name in sources if name in used}
-    return Candidate(frame.merge.name, models, tuple(keeps), tuple(blends))
+    return Candidate(frame.merge.name, _places(space.recipe, used), tuple(keeps), tuple(blends))
+
+
+def _places(recipe: Recipe, used: set[str]) -> dict[str, Place]:
+    """Where the models come from that a candidate needs."""
+    sources = {**recipe.models, **recipe.stages}
+    return {name: sources[name].place for name in sources if name in used}
 
 
 def _walk(space: RouteSpace, values: Sequence[Value]) -> Walk:
@@ -69,7 +73,7 @@ def _walk(space: RouteSpace, values: Sequence[Value]) -> Walk:
     walked = next(origin for origin in route.origins if origin not in {*route.begins, *route.ends})
     return Walk(
         name=route.name,
-        models={name: m.place for name, m in space.recipe.models.items() if name in used},
+        models=_places(space.recipe, used),
         stack=stack_of(space.recipe, walked),
         begin=begin,
         end=end,

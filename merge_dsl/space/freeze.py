@@ -14,9 +14,17 @@ from merge_dsl.meaning.recipe import Assignment, BlendLine, EachBlock, Let, Reci
 from merge_dsl.meaning.values import Draw, Series, draws
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import Space, gene_of
-from merge_dsl.space.edits import Edit, apply, begins_line, has_comment, indent_of, whole_lines
+from merge_dsl.space.edits import (
+    Edit,
+    apply,
+    begins_line,
+    has_comment,
+    indent_of,
+    renamed,
+    whole_lines,
+)
 from merge_dsl.space.fill import method_of, seed_of
-from merge_dsl.space.freeze_lets import local_lets, renamed
+from merge_dsl.space.freeze_lets import local_lets
 from merge_dsl.space.freeze_route import freeze_route
 from merge_dsl.space.resolve import SHARED, Slot, assignments_of, spoken
 from merge_dsl.space.routes import RouteSpace

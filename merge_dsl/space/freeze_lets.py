@@ -4,7 +4,6 @@ In: the text and what is drawn. Out: a `let` of its own, behind the `use`, for e
 drawn, or that is made from one that is; and the text with the new names at every use.
 """
 
-import re
 from collections.abc import Callable, Collection
 
 from merge_dsl.meaning.recipe import Let, Per, Recipe
@@ -20,13 +19,11 @@ from merge_dsl.meaning.values import (
     Word,
     draws,
 )
-from merge_dsl.space.edits import Edit
+from merge_dsl.space.edits import Edit, Names, behind
 from merge_dsl.space.resolve import SpaceError, lets_of, spoken
-from merge_dsl.text.draft import QUIET
 from merge_dsl.text.source import Source, Span
 
 Texts = Callable[[Let], list[tuple[Draw, str]]]  # each hole of a let, and what stands in its place
-Names = dict[str, str]  # what an imported let is called -> what its frozen self is
 
 
 def local_lets(
@@ -57,27 +54,9 @@ def local_lets(
         holes = texts(let)
         value = _written(let.value, {hole.span: text for hole, text in holes}, names)
         edits.append(
-            Edit(_behind(source.text, let.name_span), f"\nlet {name} = {value}{_per(let.per)}")
+            Edit(behind(source.text, let.name_span), f"\nlet {name} = {value}{_per(let.per)}")
         )
     return edits, names
-
-
-def renamed(text: str, names: Names) -> str:
-    """The text with other names, but for what stands in comments and between quotes."""
-    if not names:
-        return text
-    either = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    pattern = re.compile(rf"{QUIET.pattern}|(?<![\w.])({either})(?![\w.])")
-    return pattern.sub(lambda match: names[match[1]] if match[1] else match[0], text)
-
-
-def _behind(text: str, use: Span) -> Span:
-    """The end of the line of a `use`, its comment too; of the `use` where more follows on its line."""
-    end = text.find("\n", use.end)
-    end = len(text) if end < 0 else end
-    rest = text[use.end : end].strip()
-    at = end if not rest or rest.startswith("#") else use.end
-    return Span(at, at)
 
 
 def _written(expr: Expr, holes: dict[Span, str], names: Names) -> str:

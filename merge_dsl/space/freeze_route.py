@@ -12,8 +12,8 @@ from merge_dsl.meaning.recipe import Assignment, Hop
 from merge_dsl.meaning.values import Expr, Network, Series, draws
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import gene_of
-from merge_dsl.space.edits import Edit, apply, has_comment
-from merge_dsl.space.freeze_lets import local_lets, renamed
+from merge_dsl.space.edits import Edit, apply, has_comment, renamed
+from merge_dsl.space.freeze_lets import local_lets
 from merge_dsl.space.resolve import SHARED, Slot, spoken
 from merge_dsl.space.routes import RouteSpace, groups_of_line, maybe_slot
 from merge_dsl.text.source import Source, Span

@@ -129,12 +129,17 @@ def _steps(gene: Gene) -> int:
 
 
 def _on_grid(gene: Gene, index: int) -> Value:
-    from decimal import Decimal
-
     low, _ = bounds(gene)
-    # Decimal, because 0.1 + 2 * 0.1 is 0.30000000000000004 in floats and no one writes that.
-    value = float(Decimal(repr(low)) + index * Decimal(repr(gene.step or 1.0)))
+    step = float(gene.step or 1.0)
+    # Rounded, because 0.1 + 2 * 0.1 is 0.30000000000000004 in floats and no one writes that.
+    value = round(low + index * step, max(_written(low), _written(step)))
     return int(value) if gene.kind == "int" else value + 0.0
+
+
+def _written(number: float) -> int:
+    """How many decimal places a number is written with: 2 for 0.25, 5 for 1e-05."""
+    digits, _, power = repr(number).partition("e")
+    return max(len(digits.partition(".")[2]) - int(power or 0), 0)
 
 
 def _index(gene: Gene, value: Value) -> int:

@@ -1,4 +1,5 @@
-"""Whether a walk is what its recipe requires, and how far it is from it.
+"""Whether a walk is what its recipe requires, and how far it is from it; and what may be required of a
+merge.
 
 In: the space of a route, a walk. Out: None, or why it is turned away and its excess: a share of what
 is required, summed over the requirements, so that of two walks that are too long the longer has more.
@@ -6,11 +7,12 @@ is required, summed over the requirements, so that of two walks that are too lon
 
 from typing import NamedTuple
 
-from merge_dsl.meaning.recipe import Require
+from merge_dsl.meaning.recipe import Recipe, Require
 from merge_dsl.meaning.requires import amount, holds
 from merge_dsl.meaning.values import Const
 from merge_dsl.space.candidate import Walk
-from merge_dsl.space.estimate import bytes_of_walk
+from merge_dsl.space.estimate import bytes_of_walk, estimate
+from merge_dsl.space.layout import counts_of
 from merge_dsl.space.routes import RouteSpace
 from merge_dsl.text.source import Source
 
@@ -22,6 +24,29 @@ class TurnedAway(NamedTuple):
     excess: float
 
 
+def requires_of(recipe: Recipe, target: str) -> tuple[Require, ...]:
+    """What a target's own lines and those of its search require."""
+    search = recipe.search_of(target)
+    own = recipe.routes[target] if target in recipe.routes else recipe.merges[target]
+    return (*own.requires, *(search.requires if search else ()))
+
+
+def quantities_of_merge(recipe: Recipe, target: str) -> dict[str, float]:
+    """What may be required of a merge: the same for all of its candidates, for they are of one shape."""
+    layers = counts_of(recipe, recipe.merges[target]).get("language")
+    size = estimate(recipe, target, 0).disk_bytes
+    known = {"layers": layers, "memory": size, "disk": size}
+    return {name: float(n) for name, n in known.items() if n is not None} | _fixed_lets(recipe)
+
+
+def _fixed_lets(recipe: Recipe) -> dict[str, float]:
+    found = {}
+    for name, let in recipe.lets.items():
+        if isinstance(let.value, Const) and isinstance(let.value.value, int | float):
+            found[name] = float(let.value.value)
+    return found
+
+
 def turned_away(source: Source, space: RouteSpace, walk: Walk) -> TurnedAway | None:
     """Why `walk` does not meet the `require` lines of route and search, None where it does."""
     count = len(walk.hops)
@@ -29,11 +54,8 @@ def turned_away(source: Source, space: RouteSpace, walk: Walk) -> TurnedAway | N
     size = bytes_of_walk(space.recipe, space.target, count)
     if size is not None:
         known |= {"memory": size, "disk": size}
-    for name, let in space.recipe.lets.items():
-        if isinstance(let.value, Const) and isinstance(let.value.value, int | float):
-            known.setdefault(name, float(let.value.value))
-    search = space.recipe.search_of(space.target)
-    requires = (*space.route.requires, *(search.requires if search else ()))
+    known = _fixed_lets(space.recipe) | known
+    requires = requires_of(space.recipe, space.target)
     broken = [require for require in requires if holds(require, known) is False]
     why = [f"`{source.slice(require.span)}`" for require in broken]
     excess = sum(_distance(require, known) for require in broken)

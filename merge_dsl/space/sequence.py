@@ -46,10 +46,17 @@ def settled(
             continue
         search = recipe.search_of(name)
         seed = search.seed if search is not None and search.seed is not None else 0
-        text = frozen(source, space, winners.get(name, start(space)), seed)
-        loaded = load_source(Source(source.path, text))
-        if loaded.recipe is None:
-            said = next(d.message for d in loaded.diagnostics if d.severity == "error")
-            raise SpaceError(f"`{target}` cannot follow `search {name}`: {said}")
-        source, recipe = loaded.source, loaded.recipe
+        source, recipe = after(source, space, winners.get(name, start(space)), seed)
     return source, recipe
+
+
+def after(
+    source: Source, space: AnySpace, values: Sequence[Value], seed: int
+) -> tuple[Source, Recipe]:
+    """Text and recipe when a search is done and these are its winner's values. Raises SpaceError where
+    a later step cannot be read with them."""
+    loaded = load_source(Source(source.path, frozen(source, space, values, seed)))
+    if loaded.recipe is None:
+        said = next(d.message for d in loaded.diagnostics if d.severity == "error")
+        raise SpaceError(f"nothing can follow `search {space.target}`: {said}")
+    return loaded.source, loaded.recipe

@@ -19,7 +19,7 @@ from merge_dsl.text.source import Source, Span
 from merge_dsl.text.words import nearest
 
 MANY = 20  # codes in one comment; what stands behind them is not read
-JUDGEMENTS = ("D", "L")  # families whose errors a recipe may allow
+JUDGEMENTS = ("D", "L", "N108")  # errors that a recipe may allow: what is lacking, a run finds, too
 MARK = re.compile(r"#\s*lint:[ \t]*(?P<verb>\w*)[ \t]*(?P<rest>[^\r\n]*)")
 WORD = re.compile(r"[^\s,:;]+")
 LIKE_A_CODE = re.compile(r"[A-Za-z]\d[\dOo]*|[A-Za-z][\dOo]{3}")

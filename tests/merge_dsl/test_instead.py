@@ -85,3 +85,50 @@ def test_a_path_starts_where_the_command_is_run(
     assert address_words("models/mine") == f'"file:{tmp_path}/models/mine"'
     assert address_words("file:mine") == f'"file:{tmp_path}/mine"'
     assert address_words("hf:org/name") == '"hf:org/name"'
+
+
+def test_what_is_brought_by_use_has_other_words(
+    recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("deep.merge").write_text("recipe deep\nlet far = 0.1..0.2\n", encoding="utf-8")
+    Path("kin.merge").write_text(
+        'recipe kin\nuse "deep.merge" as deep\nlet share = 0.2..0.8\n'
+        'model tongue from "hf:nobody/has-this" { trained_on = ["x"]; remote_code = run }\n',
+        encoding="utf-8",
+    )
+    use = 'use "kin.merge" as kin  # all of it\nlet kin_share = kin.deep.far\n'
+    text = RECIPE.replace("let share = 0.2..0.8\n", use)
+    text = text.replace('model tongue from "hf:nobody/has-this"\n', "")
+    text = text.replace("take tongue {", "take kin.tongue {")
+    Path("r.merge").write_text(text.replace("share }", "kin.share + kin_share }"), encoding="utf-8")
+    assert genes(capsys, recipe) == [("kin.deep.far", 0.2), ("kin.share", 0.8)]
+    other = ["--set", "kin.share=0.4..0.5", "--set", "kin.deep.far=0.3"]
+    other += ["--with", "kin.tongue=zoo:emoji-llm-ja"]
+    assert genes(capsys, recipe, *other) == [("kin_share_2", 0.5)]
+    assert main(["show", recipe, *other]) == 0
+    shown = capsys.readouterr().out
+    assert 'model kin_tongue from "zoo:emoji-llm-ja"' in shown
+    assert 'trained_on = ["x"]' in shown and "remote_code" not in shown
+    assert main(["plan", recipe, "--set", "kin.shore=0.4"]) == 1
+    assert "no `let`, model or data `kin.shore`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ('{ subset = "ja"; split = "test" }', '{ split = "test" }'),
+        ('{ split = "test"; subset = "ja" }', '{ split = "test" }'),
+        ('{ revision = "abc" }', None),
+        ('{\n  subset = "ja"\n  split = "test"\n}', '{ split = "test" }'),
+    ],
+)
+def test_what_was_said_of_the_other_address_goes(
+    recipe: str, capsys: pytest.CaptureFixture[str], written: str, left: str | None
+) -> None:
+    line = f'data dev from "hf:nobody/has-this" {written}\n'
+    Path("r.merge").write_text(RECIPE.replace("let share", f"{line}let share"), encoding="utf-8")
+    Path("dev.jsonl").write_text('{"question": "?", "answer": "!", "split": "test"}\n')
+    assert main(["show", recipe, "--with", "dev=dev.jsonl"]) == 0
+    shown = capsys.readouterr().out
+    assert "subset" not in shown and "revision" not in shown
+    assert left is None or "".join(left.split()) in "".join(shown.split())

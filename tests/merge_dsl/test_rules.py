@@ -67,12 +67,12 @@ CASES = {
     "N110": swap("data held", "data ⟦dev⟧"),
     "N111": swap("cma_es(sigma = 0.2)", "⟦cmaes⟧"),
     "N112": BLENDED + 'write student to "a"\n⟦write student to "b" { dtype = bf16 }⟧\n',
-    "N199 route": swap(
-        "search student",
-        "route road {\n  begin base\n  path base.layers -> ⟦student.layers⟧\n  end base\n}\nsearch student",
-    ),
-    "N199 nsga2": swap("cma_es(sigma = 0.2)", "⟦nsga2⟧"),
+    "N199": swap("by task_arithmetic", "by ⟦fisher⟧"),
     "K202": swap("    base base\n", "").replace("task_arithmetic", "⟦task_arithmetic⟧"),
+    "K213": swap("\n}\nsearch student", "\n  ⟦require 1 < 1 - zero⟧\n}\nsearch student").replace(
+        "recipe test\n", "recipe test\nlet zero = 0.0\n"
+    ),
+    "K212": swap("  by = cma_es", "  ⟦maximize cider on dev⟧\n  by = cma_es"),
     "K203": swap("1000 trials", "1000 trials or ⟦4GiB⟧"),
     "K204 constant": swap("by task_arithmetic", "by ties").replace(WEIGHT, "density = ⟦1.5⟧"),
     "K204 range": swap("by task_arithmetic", "by ties").replace(WEIGHT, "density = ⟦0.5..1.5⟧"),

@@ -53,7 +53,7 @@ def test_route_jp_math() -> None:
     assert list(recipe.routes) == ["drawn", "found"]
     assert recipe.searches[0].budget.generations == 100
     assert recipe.data["mgsm_test"].subset == "ja"
-    assert [d.code for d in not_yet(recipe, "found")] == ["N199"] * 2  # the metric, twice
+    assert not not_yet(recipe, "found")
 
 
 def test_hybrid_polyglot(tmp_path: Path) -> None:
@@ -72,8 +72,7 @@ def test_hybrid_polyglot(tmp_path: Path) -> None:
         (0.5, "cider"), (0.5, "vqa_accuracy"),
     ]  # fmt: skip
     assert recipe.models["chart_eyes"].trained_on == ("chartqa",)
-    assert {d.code for d in not_yet(recipe, "student")} == {"N199"}
-    assert not_yet(recipe, "scholar")
+    assert not not_yet(recipe, "student") and not not_yet(recipe, "scholar")
     vision, language = recipe.merges["student"].lines[1:]
     assert [part.text for part in vision.parts + language.parts] == ["vision", "language.layers"]
     # What the road walks is what the first search has made; its own genes are the road's.

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from merge_dsl.meaning.metrics import METRICS
 from vlm.errors import MetricError
-from vlm.metrics import choice, exact, rouge, vqa
+from vlm.metrics import choice, concluding, exact, rouge, vqa
 from vlm.metrics import cider as cider_d
 from vlm.metrics.language import is_gated
 from vlm.metrics.sample import Sample
@@ -57,12 +57,17 @@ def _choice_accuracy(settings: Words, samples: Sequence[Sample], corpus: Corpus)
     return [choice.choice_accuracy(sample) for sample in samples]
 
 
+def _accuracy(settings: Words, samples: Sequence[Sample], corpus: Corpus) -> list[float]:
+    return [concluding.number_accuracy(sample, settings["language"]) for sample in samples]
+
+
 SCORERS: dict[str, Scorer] = {
     "exact_match": _exact_match,
     "rouge_l": _rouge_l,
     "cider": _cider,
     "vqa_accuracy": _vqa_accuracy,
     "choice_accuracy": _choice_accuracy,
+    "accuracy": _accuracy,
 }
 
 

@@ -66,6 +66,7 @@ def _of(table: Mapping[str, Any]) -> Pixels | None:
 def check_processor(folder: Path, config: Any) -> None:
     """Raise ModelError where the processor of a model makes pictures that its tower cannot read."""
     vision = getattr(config, "vision_config", None)
+    _check_patches(folder, vision)
     found, wanted = pixels_of(folder), getattr(vision, "image_size", None)
     if found is None or found.size is None or wanted is None:
         return
@@ -75,6 +76,19 @@ def check_processor(folder: Path, config: Any) -> None:
             f"the processor in {folder} makes pictures of {found.size[0]} by {found.size[1]},"
             f" and its tower reads {high} by {wide}",
             "copy preprocessor_config.json from the model that the tower came with",
+        )
+
+
+def _check_patches(folder: Path, vision: Any) -> None:
+    """A processor that counts the patches of a picture must cut it as the tower does."""
+    counted, cut = _read(folder / "processor_config.json").get("patch_size"), None
+    if vision is not None:
+        cut = getattr(vision, "patch_size", None)
+    if isinstance(counted, int) and isinstance(cut, int) and counted != cut:
+        raise ModelError(
+            f"the processor in {folder} counts patches of {counted} by {counted} pixels,"
+            f" and its tower cuts them {cut} by {cut}",
+            "copy processor_config.json from the model that the tower came with",
         )
 
 

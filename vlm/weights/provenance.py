@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from merge_dsl.meaning.prints import PrintError, Prints
-from merge_dsl.space.candidate import Blend, Candidate, Keep, Place
+from merge_dsl.space.candidate import STAGE, Blend, Candidate, Keep, Place
 from vlm.errors import ModelError
 from vlm.merge import Portion, Sources, portion_of, portions_of
 from vlm.weights.source import Source
@@ -24,26 +24,41 @@ def write_provenance(
     part: Path, candidate: Candidate, host: Source, sources: Sources, recipe: str
 ) -> None:
     """Write origins and card into `part`; the recipe is there."""
-    origins = json.dumps(_origins(candidate, host, sources), indent=1, ensure_ascii=False)
-    (part / ORIGINS).write_text(origins + "\n", encoding="utf-8")
-    (part / CARD).write_text(_card(candidate, host, recipe), encoding="utf-8")
+    origins = _origins(candidate, host, sources)
+    text = json.dumps(origins, indent=1, ensure_ascii=False)
+    (part / ORIGINS).write_text(text + "\n", encoding="utf-8")
+    card = _card(candidate, host, recipe, _fetched(origins["models"]))
+    (part / CARD).write_text(card, encoding="utf-8")
 
 
 def _origins(candidate: Candidate, host: Source, sources: Sources) -> dict[str, Any]:
     portions = portions_of(candidate, host)
     prints = Prints()
-    models, tensors = {}, {}
+    models: dict[str, dict[str, Any]] = {}
+    tensors = {}
     for name in sorted(candidate.models):
         try:
             files = prints.model(sources[name].folder)
         except PrintError as error:
             raise ModelError(str(error), "fetch the file anew") from error
         models[name] = {"from": _shown(candidate.models[name]), "files": files}
+        behind = _behind(candidate.models[name], sources[name].folder)
+        if behind:
+            models[name]["models"] = behind
     for name, made in host.written().items():
         portion = portion_of(portions, host.anatomy.roles[made.sources[0]])
         assert portion is not None  # `check_whole` has looked
         tensors[name] = _origin(portion)
-    return {"merge": candidate.name, "models": models, "tensors": tensors}
+    words = {"vocabulary": _words(host)} if host.taken is not None else {}
+    return {"merge": candidate.name, "models": models, **words, "tensors": tensors}
+
+
+def _words(host: Source) -> dict[str, Any]:
+    """Where the rows of a taken tokenizer come from, but for those that a blend makes."""
+    assert host.taken is not None
+    donor, found = host.taken.donor, host.taken.move
+    moved = {t.name: {"row": t.new, "from": host.name, "its row": t.old} for t in found.moved}
+    return {"rows": found.rows, "tokens": found.size, "of": donor, "moved": moved}
 
 
 def _origin(portion: Portion) -> dict[str, Any]:
@@ -63,14 +78,34 @@ def _origin(portion: Portion) -> dict[str, Any]:
     return said
 
 
+def _behind(place: Place, folder: Path) -> dict[str, Any]:
+    """The models that an earlier step of the recipe is made of; empty for any other."""
+    file = folder / ORIGINS
+    if place.scheme != STAGE or not file.is_file():
+        return {}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["models"]
+    return found
+
+
+def _fetched(models: Mapping[str, Any]) -> list[str]:
+    """The addresses on the hub of these models and of those behind them."""
+    found: list[str] = []
+    for model in models.values():
+        scheme, _, address = model["from"].partition(":")
+        found += [address] if scheme == "hf" else []
+        found += _fetched(model.get("models", {}))
+    return list(dict.fromkeys(found))
+
+
 def _shown(place: Place) -> str:
     """Where a model comes from; of a folder on somebody's machine only what it is called."""
+    if place.scheme == STAGE:
+        return "an earlier step of this recipe"
     return str(place) if place.scheme != "file" else f"file:{Path(place.address).name}"
 
 
-def _card(candidate: Candidate, host: Source, recipe: str) -> str:
-    """A model card as the hub reads it: a header in YAML, then text."""
-    named = [place.address for place in candidate.models.values() if place.scheme == "hf"]
+def _card(candidate: Candidate, host: Source, recipe: str, named: list[str]) -> str:
+    """A model card as the hub reads it: a header in YAML, which names models of the hub, then text."""
     head = ["library_name: transformers", "tags:", "- merge", "- awase"]
     if named:
         head += ["base_model:", *(f"- {address}" for address in named)]
@@ -78,12 +113,16 @@ def _card(candidate: Candidate, host: Source, recipe: str) -> str:
         head.insert(1, "pipeline_tag: image-text-to-text")
     rows = [f"| `{name}` | {_shown(place)} |" for name, place in candidate.models.items()]
     made = [*map(_line, candidate.keeps), *map(_line, candidate.blends)]
+    words = f"Config, tokenizer and processor are those of `{host.name}`."
+    if host.taken is not None:
+        names = ", ".join(f"`{token.name}`" for token in host.taken.move.moved)
+        words = f"Config and processor are those of `{host.name}`, the tokenizer is `{host.taken.donor}`'s"
+        words += f", with {names} added." if names else "."
     fence = "````" if "```" in recipe else "```"
     return "\n".join(
         [
             "---", *head, "---", "", f"# {candidate.name}", "",
-            "Blended with awase from these models, by the recipe below. Config, tokenizer and processor are"
-            f" those of `{host.name}`.",
+            f"Blended with awase from these models, by the recipe below. {words}",
             "", "| model | from |", "|---|---|", *rows, "", *made, "",
             f"Where each tensor comes from, and fingerprints of the parents' files: `{ORIGINS}`.",
             "", fence, recipe.rstrip(), fence, "",

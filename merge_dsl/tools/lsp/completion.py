@@ -7,7 +7,6 @@ place decide, not a parse: while someone types, the text seldom parses.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from merge_dsl.meaning import engines
 from merge_dsl.meaning.engines import ENGINES
 from merge_dsl.meaning.facts import known_models
 from merge_dsl.meaning.methods import METHODS
@@ -166,9 +165,7 @@ def _setting(document: Document, cursor: Cursor) -> Iterator[Option]:
     name = cursor.texts[0]
     block = signatures.BLOCKS.get(cursor.heads[-1][0].text, {})
     if name == "by" and cursor.last == "=":
-        for engine in ENGINES:
-            later = engine in engines.PLANNED_ENGINES
-            yield Option(engine, "engine", signatures.KEPT if later else "a search engine")
+        yield from (Option(engine, "engine", "a search engine") for engine in ENGINES)
     elif name == "budget":
         yield from (Option(word, "word") for word in ("trials", "generations"))
         yield from _keywords("or")

@@ -66,8 +66,7 @@ def engine(name: str) -> str | None:
     """The signature of a search engine."""
     if name not in ENGINES:
         return None
-    later = f": {KEPT}" if name in engines.PLANNED_ENGINES else ""
-    return f"**{name}**{later}" + bullets(option(n, o) for n, o in ENGINES[name].items())
+    return f"**{name}**" + bullets(option(n, o) for n, o in ENGINES[name].items())
 
 
 def part(name: str) -> str | None:

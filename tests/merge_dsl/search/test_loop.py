@@ -270,10 +270,15 @@ def test_among_equals_the_mean_wins_then_the_earliest() -> None:
     assert best([trial(0, None)]) is None
 
 
+def numbers(tried: list[Trial]) -> list[float]:
+    """What a search of one aim tells its engine."""
+    return [loss for loss in _losses(tried, 0) if isinstance(loss, float)]
+
+
 @pytest.mark.parametrize("scores", [(0.2, None, 0.9), (-7.0, None, -2.0)])
 def test_a_failed_candidate_is_told_as_the_worst(scores: tuple[float | None, ...]) -> None:
     tried = [Trial(i, 0, (), (), "", score) for i, score in enumerate(scores)]
-    best_loss, failed, other = _losses(tried, 0)[2], _losses(tried, 0)[1], _losses(tried, 0)[0]
+    other, failed, best_loss = numbers(tried)
     assert best_loss < other < failed
 
 
@@ -296,7 +301,19 @@ def test_losses_of_what_is_not_required() -> None:
         return Trial(0, 0, (), (), "", score, excess=excess)
 
     tried = [trial(0.5, None), trial(None, 0.1), trial(None, None), trial(None, 2.0)]
-    fine, near, failed, far = _losses(tried, 0)
+    fine, near, failed, far = numbers(tried)
     assert fine < near < far <= failed
-    near, far = _losses([trial(None, 0.1), trial(None, 2.0)], 0)
+    near, far = numbers([trial(None, 0.1), trial(None, 2.0)])
     assert near < far
+
+
+def test_losses_of_several_aims() -> None:
+    def trial(aims: tuple[float, ...], excess: float | None = None) -> Trial:
+        score = aims[0] if aims else None
+        return Trial(0, 0, (), (), "", score, excess=excess, aims=aims)
+
+    tried = [trial((0.5, -2.0)), trial((), 0.1), trial(()), trial((0.1, 3.0))]
+    one, near, failed, other = _losses(tried, 0)
+    assert one == (-0.5, 2.0) and other == (-0.1, -3.0)
+    assert isinstance(near, tuple) and isinstance(failed, tuple)
+    assert all(2.0 < a < b for a, b in zip(near, failed, strict=True))

@@ -27,7 +27,7 @@ def test_every_metric_takes_every_word_of_its_signature(metric: str) -> None:
     for name, words in known.items():
         combinations = [one | {name: word} for one in combinations for word in words]
     for settings in combinations:
-        values = score(metric, settings, samples("赤い猫", "犬", ""))
+        values = score(metric, settings, samples("3匹の赤い猫", "犬", "", reference="3匹の赤い猫"))
         assert len(values) == 3 and values[1] == values[2] == 0.0
         assert all(type(value) is float for value in values)
 
