@@ -80,8 +80,8 @@ def test_what_does_not_fold_leaves_with_code(
     walk, out = walk_of(*road, scale_of=scale_of), tmp_path / "out"
     found = written(sources, walk, out, family)
     assert found.code is not None and why in found.code
-    nothing = road is NIL and scale_of == "stream"  # then it says nothing at all, in both
-    assert found.largest < 1e-5 and (found.spread > 0.1) is not nothing
+    nothing = road is NIL and scale_of == "stream"  # where no layer has a bias, both say nothing
+    assert found.largest < 1e-5 and (nothing or found.spread > 0.1)
     assert is_ours(out)
     walking, again = Walker(walk, sources).put(walk), load_model(out, sources["a"].anatomy.sees)
     for cached in (True, False):
