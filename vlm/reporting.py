@@ -78,9 +78,7 @@ def make_report(
         evolved = evaluator.taste_checkpoint(child, asks)
     else:
         evolved = evaluator.taste_candidate(child, asks)
-        notes.append(
-            "The evolved model was scored from memory: no ordinary checkpoint can hold it."
-        )
+        notes.append("The evolved model was scored from memory: no checkpoint can hold it.")
     tastings.append(("evolved", "evolved", evolved))
     clusters = {ask: [q.picture for q in evaluator.questions[ask.data]] for ask in asks}
     return Report(

@@ -23,6 +23,7 @@ from vlm.fit import fit
 from vlm.merge import TOKENS, Portion, Sources, check_whole, host_of, portion_of, portions_of
 from vlm.methods.arrays import steady_memory
 from vlm.methods.pieces import fill
+from vlm.route.code import is_ours
 from vlm.vocabulary import with_words
 from vlm.weights.pixels import check_processor
 from vlm.weights.raw import Numbers
@@ -51,6 +52,7 @@ def load_model(
     greedy answers, and a parent would be scored by other rules than its child.
     """
     factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    trusted = trusted or is_ours(folder)
     model, info = factory.from_pretrained(
         folder,
         dtype=dtype,

@@ -43,7 +43,8 @@ def exportable(checked: Checked) -> Iterator[Diagnostic]:
                 if value != expected:
                     one, another = _said(field, spoken, expected), _said(field, spoken, value)
                     message = f"{one} (`{other}`) against {another} (`{origin.model}`) on one road"
-                    help = "this walk runs here, but no stock checkpoint can hold it"
+                    help = "no ordinary checkpoint can hold this walk: it is written with code of its own, "
+                    help += "and opens with `trust_remote_code=True` alone"
                     yield finding("R605", origin.span, message, help)
                     break
             else:
