@@ -49,8 +49,9 @@ def tables() -> Mapping[str, Sequence[dict[str, Any]]]:
 def test_models_are_small_enough_to_ship() -> None:
     sizes = [
         sum(f.stat().st_size for f in (ZOO / "models" / name).glob("*.safetensors"))
-        for name in (*MODELS, *TOWERS)
+        for name in (*MODELS, *TOWERS, "emoji-llm-math")
     ]
+    assert len(sizes) == len(list((ZOO / "models").iterdir()))
     assert max(sizes) <= 15e6 and sum(sizes) <= 45e6
 
 
@@ -112,7 +113,9 @@ def test_parents_share_one_decoder_and_one_vocabulary() -> None:
                 assert torch.equal(source.tensor(role), base.tensor(role))
 
 
-@pytest.mark.parametrize(("name", "dimensions"), [("emoji_ja", 16), ("two_hands", 4)])
+@pytest.mark.parametrize(
+    ("name", "dimensions"), [("emoji_ja", 16), ("two_hands", 4), ("ja_math", 32)]
+)
 def test_a_shipped_recipe_is_clean_and_counted(
     name: str, dimensions: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,20 +32,23 @@ from transformers import (  # noqa: E402
     PreTrainedTokenizerFast,
 )
 
-from vlm.zoo.build import lessons, tasks, words  # noqa: E402
+from vlm.zoo.build import lessons, sums, tasks, words  # noqa: E402
 from vlm.zoo.build.concepts import Concept, read_concepts  # noqa: E402
 from vlm.zoo.build.hands import tune_tower  # noqa: E402
 from vlm.zoo.build.language import train_base, tune_text  # noqa: E402
 from vlm.zoo.build.lessons import Fact  # noqa: E402
+from vlm.zoo.build.numbers import tune_numbers  # noqa: E402
 from vlm.zoo.build.pictures import SIZE, drawings  # noqa: E402
 from vlm.zoo.build.reading import name_pictures, read_pictures  # noqa: E402
 from vlm.zoo.build.seeing import Album, aim_at, assemble, teach_pictures  # noqa: E402
 from vlm.zoo.build.sources import HANDS, read_json  # noqa: E402
+from vlm.zoo.build.stories import Side  # noqa: E402
 from vlm.zoo.build.tokenizer import train_tokenizer  # noqa: E402
 from vlm.zoo.build.tower import MEAN, STD, train_tower  # noqa: E402
 from vlm.zoo.build.training import say  # noqa: E402
 from vlm.zoo.build.words import Language  # noqa: E402
 
+RECKONERS = 6  # how many first layers learn to read stories and to reckon
 READERS = 4  # how many first layers learn to read pictures; the others learn to answer in English
 SEEN = tuple(hand for hand in HANDS if hand != tasks.HAND)
 VIEWS = 16  # of each drawing that language models learn from: one as it is, the others augmented
@@ -66,6 +69,7 @@ def build(out: Path, work: Path) -> None:
     rows = list(drawings(concepts, work / "archives"))
     write_tables(rows, labels["ja"], out / "data")
     facts = facts_of(concepts, labels)
+    write_problems(facts, out / "data")
     tokenizer = train_tokenizer(corpus(facts), [fact.sign for fact in facts])
     pixels, shown = album_of(rows, concepts)
 
@@ -101,6 +105,25 @@ def build(out: Path, work: Path) -> None:
         settings: dict[str, Any] = {"steps": 1000, "peak": 6e-4, "seed": 17, "layers": last}
         return teach_pictures(naming, tokenizer, teacher, album(naming), **settings)
 
+    def counting_model() -> LlamaForCausalLM:
+        teacher = sums.counting(facts, english=0.5)
+        settings: dict[str, Any] = {"steps": 300, "peak": 1.5e-3, "seed": 21, "title": "counting"}
+        return tune_numbers(
+            base, tokenizer, teacher, layers=slice(RECKONERS), rows=True, **settings
+        )
+
+    def reckoning_model() -> LlamaForCausalLM:
+        teacher = sums.arithmetic(facts, bare=0.2, english=0.35)
+        settings: dict[str, Any] = {"steps": 900, "peak": 1.5e-3, "seed": 22, "title": "reckoning"}
+        return tune_numbers(
+            counting, tokenizer, teacher, layers=slice(RECKONERS), rows=True, **settings
+        )
+
+    def math_model() -> LlamaForCausalLM:
+        teacher, last = sums.arithmetic(facts, 0.2, 0.4, answered="en"), slice(RECKONERS, None)
+        settings: dict[str, Any] = {"steps": 250, "peak": 6e-4, "seed": 23, "title": "math"}
+        return tune_numbers(reckoning, tokenizer, teacher, layers=last, **settings)
+
     def tuned_tower(hands: tuple[str, ...], seed: int) -> CLIPVisionModel:
         teacher = lessons.english_names(facts, lessons.PLAIN)
         settings: dict[str, Any] = {"steps": 900, "peak": 5e-4, "seed": seed, "title": hands[0]}
@@ -120,9 +143,13 @@ def build(out: Path, work: Path) -> None:
     japanese = made(work / "japanese", LlamaForCausalLM, japanese_model)
     noto = made(work / "tower-noto", CLIPVisionModel, noto_tower)
     fluent = made(work / "tower-fluent", CLIPVisionModel, fluent_tower)
+    counting = made(work / "counting", LlamaForCausalLM, counting_model)
+    reckoning = made(work / "reckoning", LlamaForCausalLM, reckoning_model)
+    math = made(work / "math", LlamaForCausalLM, math_model)
     save(base, tokenizer, out / "models" / "emoji-llm-base")
     save(japanese, tokenizer, out / "models" / "emoji-llm-ja")
     save(english, tokenizer, out / "models" / "emoji-vlm-en")
+    save(math, tokenizer, out / "models" / "emoji-llm-math")
     save(noto, image_processor(), out / "models" / "tower-noto")
     save(fluent, image_processor(), out / "models" / "tower-fluent")
 
@@ -157,6 +184,16 @@ def write_tables(rows: Sequence[dict[str, Any]], labels: dict[str, str], folder:
         features = datasets.Dataset.from_list(table).cast_column("image", datasets.Image())
         features.to_parquet(str(folder / f"{name}.parquet"))
         say(f"{name}: {len(table)} rows")
+
+
+def write_problems(facts: Sequence[Fact], folder: Path) -> None:
+    """The word problems, which need no picture."""
+    sides: tuple[tuple[Side, int, int], ...] = (("search", 200, 31), ("report", 400, 32))
+    table = [
+        row for side, count, seed in sides for row in sums.word_problems(facts, side, count, seed)
+    ]
+    datasets.Dataset.from_list(table).to_parquet(str(folder / "math-ja.parquet"))
+    say(f"math-ja: {len(table)} rows")
 
 
 def facts_of(concepts: Sequence[Concept], labels: dict[Language, dict[str, str]]) -> list[Fact]:
