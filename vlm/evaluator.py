@@ -21,7 +21,7 @@ from vlm.resident import Resident, load_model
 from vlm.route.walker import Walker
 from vlm.score import Ask, Tasting, taste
 from vlm.tasks.questions import Question, read_questions
-from vlm.weights.source import Source, open_sources
+from vlm.weights.source import NONE, Source, open_sources
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -58,12 +58,14 @@ class Evaluator:
         tables: Mapping[str, Table],
         differences: Collection[str] = (),
         trusted: Collection[str] = (),
+        architectures: Mapping[str, tuple[str, Mapping[str, Any]]] = NONE,
         pickled: Collection[str] = (),
         shown: Mapping[str, Path] = NOTHING,
     ) -> None:
         """`models` are what candidates are made of; `shown` are others, which a report looks at."""
-        folders = {**models, **shown}
-        self.sources: dict[str, Source] = open_sources(folders, differences, trusted, pickled)
+        self.sources: dict[str, Source] = open_sources(
+            {**models, **shown}, differences, trusted, architectures, pickled
+        )
         self.taken = {name: self.sources[name] for name in models}
         self.folders = {name: source.folder for name, source in self.sources.items()}
         self.questions = read_tables(tables)

@@ -6,7 +6,6 @@ architecture wants has exactly one origin. How a tensor is computed is in `vlm/b
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from merge_dsl.meaning.methods import METHODS
 from merge_dsl.space.candidate import Blend, Candidate, Keep, Origin
@@ -14,7 +13,7 @@ from vlm.anatomy.body import REST, Role
 from vlm.anatomy.kinds import kind_of_tensor
 from vlm.errors import MergeError
 from vlm.weights.source import Source
-from vlm.weights.tokens import Rows, check_same, shared_rows
+from vlm.weights.tokens import Rows, Words, check_same, shared_rows
 
 Sources = Mapping[str, Source]
 
@@ -99,7 +98,7 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
                     f" and {_by(shape)} in {host.name}",
                     _way_out(role),
                 )
-    _check_tokens(portions, sources)
+    _check_tokens(portions, host, sources)
     _check_placed(portions, host)
     _check_tied(portions, host)
     _check_lost(portions, host, sources)
@@ -133,24 +132,25 @@ def by_token(portion: Portion, role: Role) -> bool:
 def rows_of(made_by: Blend, role: Role, host: Source, sources: Sources) -> Rows:
     """The rows of the tokens that the host and every parent of a blend have."""
     names = dict.fromkeys(origin.model for origin in origins_of(made_by))
-    parents = {name: _vocabulary(sources[name], role) for name in names}
-    return shared_rows(_vocabulary(host, role), parents, host.name)
+    parents = {name: words_of(sources[name], role) for name in names}
+    return shared_rows(words_of(host, role), parents, host.name)
 
 
-def _vocabulary(source: Source, role: Role) -> tuple[Path, int]:
+def words_of(source: Source, role: Role) -> Words:
     """Where its tokenizer lies, and how many rows its embedding, or its head, has."""
-    return source.folder, source.checkpoint.entries[source.names[role]].shape[0]
+    return Words(source.folder, source.checkpoint.entries[source.name_of(role)].shape[0])
 
 
-def _check_tokens(portions: Mapping[str, Portion], sources: Sources) -> None:
-    """Rows that are blended as they stand must be of the same tokens."""
+def _check_tokens(portions: Mapping[str, Portion], host: Source, sources: Sources) -> None:
+    """Rows that are taken as they stand must be of the host's tokens, whose tokenizer the result has."""
     for role in TOKENS[:2]:
         portion = portions.get(role.unit)
-        if portion is None or isinstance(portion.made_by, Keep) or by_token(portion, role):
+        if portion is None or by_token(portion, role) or role not in host.names:
             continue
         names = dict.fromkeys(origin.model for origin in origins_of(portion.made_by))
-        whole = [name for name in names if role in sources[name].names]
-        check_same([(name, *_vocabulary(sources[name], role)) for name in whole])
+        names.pop(host.name, None)
+        whole = [(n, words_of(sources[n], role)) for n in names if role in sources[n].names]
+        check_same([(host.name, words_of(host, role)), *whole])
 
 
 def _check_placed(portions: Mapping[str, Portion], host: Source) -> None:

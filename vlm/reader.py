@@ -11,6 +11,7 @@ from typing import Any
 
 from vlm.compat import ensure_torchvision
 from vlm.errors import DataError, ModelError
+from vlm.route.code import is_ours
 from vlm.tasks.questions import Question
 
 ensure_torchvision()
@@ -95,7 +96,7 @@ class Reader:
 
 def open_reader(folder: Path, sees: bool, trusted: bool = False) -> Reader:
     """The processor of a checkpoint; the PIL backend, whose pixels are the same everywhere."""
-    how = {"local_files_only": True, "trust_remote_code": trusted}
+    how = {"local_files_only": True, "trust_remote_code": trusted or is_ours(folder)}
     try:
         if sees:
             processor = AutoProcessor.from_pretrained(folder, backend="pil", **how)

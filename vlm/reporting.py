@@ -40,6 +40,7 @@ def make_report(
     *,
     parents: Sequence[str],
     rivals: Sequence[str] = (),
+    seated: Mapping[str, Candidate] | None = None,
     baselines: Mapping[str, Candidate] | Mapping[str, Walk],
     child: Path | Candidate | Walk,
     tell: Callable[[str], None] = lambda name: None,
@@ -47,7 +48,8 @@ def make_report(
     """Score everyone on the same questions. `tell` hears each model's name before it is scored.
 
     `rivals` are winners of earlier searches, of which this one is not made: reported beside those that
-    needed none.
+    needed none. `seated` has the host with the tower of another parent, which stands for that parent where
+    it is a tower alone and answers nothing.
     """
     tastings: list[tuple[str, Role, Tasting]] = []
     for name in (*parents, *rivals):
@@ -57,20 +59,26 @@ def make_report(
         tasting = evaluator.taste_checkpoint(evaluator.folders[name], asks)
         tastings.append((name, "baseline" if name in rivals else "parent", tasting))
     notes = [f"Pictures shown: {SHOWN} drawn by the run's seed, not chosen."]
-    for name, candidate in baselines.items():
+
+    def taste(name: str, role: Role, candidate: Candidate | Walk) -> None:
         tell(name)
         try:
-            tastings.append((name, "baseline", evaluator.taste_candidate(candidate, asks)))
+            tastings.append((name, role, evaluator.taste_candidate(candidate, asks)))
         except MergeError as error:  # a rival that cannot be built is no reason to report nothing
             notes.append(f"{name} is left out: {error.what}.")
+
+    for name, candidate in (seated or {}).items():
+        if not evaluator.sources[name].answers:
+            assert evaluator.resident is not None
+            taste(f"{name} in {evaluator.resident.host.name}", "parent", candidate)
+    for name, rival in baselines.items():
+        taste(name, "baseline", rival)
     tell("evolved")
     if isinstance(child, Path):
         evolved = evaluator.taste_checkpoint(child, asks)
     else:
         evolved = evaluator.taste_candidate(child, asks)
-        notes.append(
-            "The evolved model was scored from memory: no ordinary checkpoint can hold it."
-        )
+        notes.append("The evolved model was scored from memory: no checkpoint can hold it.")
     tastings.append(("evolved", "evolved", evolved))
     clusters = {ask: [q.picture for q in evaluator.questions[ask.data]] for ask in asks}
     return Report(

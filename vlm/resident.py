@@ -6,6 +6,7 @@ found out about the parents (where the k-th largest difference lies) is kept for
 differences themselves are not: from bf16 parents in the cache they are quicker computed than fetched.
 """
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from vlm.anatomy.parts import memory_roles
 from vlm.blend import blended
 from vlm.errors import MergeError, ModelError
 from vlm.fit import fit
-from vlm.merge import Portion, Sources, check_whole, host_of, portion_of, portions_of
+from vlm.merge import TOKENS, Portion, Sources, check_whole, host_of, portion_of, portions_of
 from vlm.methods.arrays import steady_memory
 from vlm.methods.pieces import fill
+from vlm.route.code import is_ours
+from vlm.vocabulary import with_words
 from vlm.weights.pixels import check_processor
 from vlm.weights.raw import Numbers
+from vlm.weights.source import Source
 
 from transformers import (  # isort: skip
     AutoModelForCausalLM,
@@ -33,22 +37,35 @@ from transformers import (  # isort: skip
 
 
 def load_model(
-    folder: Path, sees: bool, dtype: torch.dtype = torch.float32, *, trusted: bool = False
+    folder: Path,
+    sees: bool,
+    dtype: torch.dtype = torch.float32,
+    *,
+    trusted: bool = False,
+    config: Any = None,
 ) -> Any:
     """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing.
+
+    `config` takes the place of the folder's own; tables of tokens that it wants larger are noise then.
 
     What its generation_config.json says is left behind: penalties, beams and least lengths change
     greedy answers, and a parent would be scored by other rules than its child.
     """
     factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
+    trusted = trusted or is_ours(folder)
     model, info = factory.from_pretrained(
         folder,
         dtype=dtype,
         local_files_only=True,
         output_loading_info=True,
         trust_remote_code=trusted,
+        **({} if config is None else {"config": config, "ignore_mismatched_sizes": True}),
     )
-    lacking = sorted(info["missing_keys"]) + [entry[0] for entry in info["mismatched_keys"]]
+    unlike = [entry[0] for entry in info["mismatched_keys"]]
+    if config is not None:
+        roles = memory_roles(model)
+        unlike = [name for name in unlike if roles.get(name) not in TOKENS]
+    lacking = sorted(info["missing_keys"]) + unlike
     if lacking:
         raise ModelError(
             f"{folder} lacks {lacking[0]}" + (f" and {len(lacking) - 1} more" * (len(lacking) > 1)),
@@ -73,11 +90,10 @@ class Resident:
                 "build it with `awase merge`, or search it inside a vision-language model",
             )
         self.sources = fit(candidate, self.host, sources)
+        self.host = with_words(candidate, self.host, self.sources)
         check_whole(candidate, self.host, self.sources)
         check_processor(self.host.folder, lambda: self.host.config)
-        self.model: nn.Module = load_model(
-            self.host.folder, self.host.anatomy.sees, trusted=self.host.trusted
-        )
+        self.model: nn.Module = _load(self.host)
         state = self.model.state_dict()
         roles = memory_roles(self.model)
         self.slots: dict[Role, Tensor] = {
@@ -119,6 +135,15 @@ class Resident:
                 blended(portion, role, self.host, self.sources, keep=True, memo=memo),
             )
         self._made[role] = made_of
+
+
+def _load(host: Source) -> nn.Module:
+    """The host's module; with another tokenizer, its tables of tokens are filled by the first `put`."""
+    how: dict[str, Any] = {"trusted": host.trusted}
+    if host.taken is None:
+        return load_model(host.folder, host.anatomy.sees, **how)  # type: ignore[no-any-return]
+    config = copy.deepcopy(host.config)
+    return load_model(host.taken.home, host.anatomy.sees, **how, config=config)  # type: ignore[no-any-return]
 
 
 def _numbers(slot: Tensor) -> Numbers:

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from merge_dsl.commands.fetch import fetch_models
 from merge_dsl.commands.mistake import CANNOT, FINDINGS, Mistake
+from merge_dsl.meaning.clip import architecture
 from merge_dsl.meaning.instead import address_words
 from merge_dsl.meaning.load import NONE, Loaded, load_recipe
 from merge_dsl.meaning.recipe import Merge, Recipe, Route, Write
@@ -40,13 +42,19 @@ class Job:
     behind: dict[str, Path]  # the parents of what was made before, which only a report looks at
 
 
-def marked(job: Job) -> dict[str, frozenset[str]]:
-    """What the recipe says of its models: which are differences, run code, or are pickles."""
+def marked(job: Job) -> dict[str, Any]:
+    """What the recipe says of its models: which are differences, run code, or are pickles, and of which
+    architecture bare checkpoints are."""
     names = (*job.models, *job.behind)
     models = {name: model for name in names if (model := job.recipe.source(name)) is not None}
     return {
         "differences": frozenset(n for n, model in models.items() if model.difference),
         "trusted": frozenset(n for n, model in models.items() if model.runs_code),
+        "architectures": {
+            name: (model.architecture, architecture(model.architecture) or {})
+            for name, model in models.items()
+            if model.architecture is not None
+        },
         "pickled": frozenset(n for n, model in models.items() if model.reads_pickles),
     }
 

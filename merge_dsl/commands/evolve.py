@@ -4,7 +4,7 @@ In: a recipe. Out, in the run's folder: the journal, `best.merge`, `report.json`
 the checkpoint where the recipe's `write` says. Of several searches each is run in its turn, on what those
 before it have made: the last in the run's folder, each other one in a folder of its own below, called
 after what it searches. What is merged without a search and taken later lies there, too. A walk that no
-ordinary checkpoint can hold is reported from memory, and the command says why and ends with 1.
+checkpoint can hold is reported from memory, and the command says why and ends with 1.
 """
 
 import argparse

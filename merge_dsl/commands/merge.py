@@ -127,6 +127,8 @@ def write_candidate(
         found = write_walk(candidate, walker, sources, folder, **how)
     count = counted(len(candidate.hops), "layer")
     print(f"{count}; reopened, its logits differ by {found.largest:.2g} from the walk's")
+    if found.code is not None:
+        print(f"it opens with trust_remote_code=True alone: {found.code}")
 
 
 def _measure(

@@ -32,7 +32,7 @@ from merge_dsl.search.engines import ENGINES
 from merge_dsl.search.journal import FILE_NAME, Journal, Trial
 from merge_dsl.search.loop import Budget, Outcome, Proposal, Result, run_search
 from merge_dsl.search.report import to_json
-from merge_dsl.space.baselines import baselines, baselines_of_route
+from merge_dsl.space.baselines import baselines, baselines_of_route, seated
 from merge_dsl.space.candidate import Candidate, Value, Walk
 from merge_dsl.space.edits import laid_out
 from merge_dsl.space.fill import fill
@@ -230,6 +230,7 @@ def _report(
 
     assert evaluator.resident is not None
     fresh = [trial for trial in result.trials if trial.repeats is None]
+    first, host = run.first, evaluator.resident.host.name
     report = reporting.make_report(
         evaluator,
         asks,
@@ -242,7 +243,8 @@ def _report(
         ),
         parents=(*run.job.behind, *run.job.models),
         rivals=tuple(run.rivals),
-        baselines=_unsearched(run, evaluator.resident.host.name),
+        seated=seated(first, host) if isinstance(first, Candidate) else {},
+        baselines=_unsearched(run, host),
         child=child,
         tell=lambda name: _tell(run, f"scoring {name}"),
     )

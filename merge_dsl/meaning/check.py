@@ -12,7 +12,7 @@ from merge_dsl.meaning.blocks import Scope, merge_of, route_of
 from merge_dsl.meaning.brought import lets_from
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts, FactsError, facts_of
-from merge_dsl.meaning.places import locate
+from merge_dsl.meaning.places import bare, locate
 from merge_dsl.meaning.searches import report_of, search_of, write_of
 from merge_dsl.meaning.settings import per_of, rows_of, text_of, texts_of
 from merge_dsl.meaning.stages import add_stages
@@ -122,10 +122,13 @@ def _declaration(draft: Draft, item: tree.Declaration) -> None:
         )
         return
     at = locate(item.address.value, "model", folder, revision, look)
+    architecture = text_of(settings.get("architecture"))
+    if architecture is not None and look:
+        at = bare(at, architecture)
     problem = ("N108", at.problem, at.help) if at.problem else None
     facts: Facts | None = None
     try:
-        facts = facts_of(at.place, at.path) if look and problem is None else None
+        facts = facts_of(at.place, at.path, architecture) if look and problem is None else None
     except FactsError as error:
         problem = ("M411", str(error), "copy or save the model again")
     draft.recipe.models[name] = r.Model(
@@ -143,6 +146,7 @@ def _declaration(draft: Draft, item: tree.Declaration) -> None:
         runs_code=text_of(settings.get("remote_code")) == "run",
         reads_pickles=text_of(settings.get("pickle")) == "read",
         problem=problem,
+        architecture=architecture,
     )
 
 

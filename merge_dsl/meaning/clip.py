@@ -97,23 +97,31 @@ def problem_of(address: str) -> tuple[str, str | None] | None:
     name, slash, tag = address.partition("/")
     if not slash or not name or not tag:
         return "a tower is an architecture and a tag", 'write "open_clip:ViT-L-14/openai"'
+    unknown = problem_of_name(name)
     folder = _folder()
-    if folder is None or not (folder / "model_configs").is_dir():
-        return None
-    known = sorted(path.stem for path in (folder / "model_configs").glob("*.json"))
-    if name not in known:
-        close = nearest(name, known)
-        help = f"did you mean `{close}`?" if close else None
-        return f"open_clip has no architecture `{name}`", help
+    if unknown is not None or folder is None:
+        return unknown
     try:
         table = (folder / "pretrained.py").read_text(encoding="utf-8")
     except OSError:
         return None
     if tag.endswith(FILES):
-        help = "put it beside an open_clip_config.json, and name the folder with `file:`"
+        help = "name it with `file:`, and say `architecture = …` of it"
         return f"`{tag}` is a file, and a tag is wanted", help
     if tag not in table:
         close = nearest(tag, set(TAG.findall(table)))
-        help = f"did you mean `{close}`?" if close else None
-        return f"open_clip has no weights `{tag}`", help
+        return f"open_clip has no weights `{tag}`", f"did you mean `{close}`?" if close else None
     return None
+
+
+def problem_of_name(name: str) -> tuple[str, str | None] | None:
+    """Why open_clip has no such architecture, and the way out; None where it may."""
+    folder = _folder()
+    if folder is None or not (folder / "model_configs").is_dir():
+        return None
+    known = sorted(path.stem for path in (folder / "model_configs").glob("*.json"))
+    if name in known:
+        return None
+    close = nearest(name, known)
+    help = f"did you mean `{close}`?" if close else None
+    return f"open_clip has no architecture `{name}`", help

@@ -106,7 +106,7 @@ def _language(text: Table) -> dict[str, Any]:
         "heads": heads,
         "kv_heads": whole(text, "num_key_value_heads") or heads,
         "head_dim": whole(text, "head_dim") or (hidden // heads if hidden and heads else None),
-        "norm_eps": finite(_first(text, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
+        "norm_eps": short(_first(text, "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon")),
         "sliding_window": _window(text),
         "act": _word(text, "hidden_activation", "hidden_act", "activation_function"),
         "vocab": whole(text, "vocab_size"),
@@ -152,6 +152,12 @@ def finite(value: object) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def short(value: object) -> float | None:
+    """The same to six digits: a file of GGUF keeps 1e-05 as 9.99999975e-06."""
+    number = finite(value)
+    return None if number is None else float(f"{number:.6g}")
 
 
 def whole(table: Table, *names: str) -> int | None:

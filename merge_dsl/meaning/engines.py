@@ -43,6 +43,7 @@ MODEL: dict[str, Option] = {
     "remote_code": Option("word", ("refuse", "run"), about="whether code in its folder may be run"),
     "pickle": Option("word", ("refuse", "read"), about="whether tensors are read out of pickles"),
     "kind": Option("word", ("model", "difference"), about="whether it is whole, or added to one"),
+    "architecture": Option("text", about="open_clip's name for what a bare checkpoint is of"),
 }
 DATA: dict[str, Option] = {
     "split": Option("text", about="which rows, by their `split` column"),

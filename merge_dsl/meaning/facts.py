@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from merge_dsl.meaning.clip import architecture, tag_of
-from merge_dsl.meaning.configs import finite, meant_by, said_by, whole
+from merge_dsl.meaning.configs import finite, meant_by, said_by, short, whole
 from merge_dsl.meaning.files import bytes_of
 from merge_dsl.meaning.gguf import GgufError, read_gguf
 from merge_dsl.meaning.headers import BYTES, HeaderError, TensorEntry, read_checkpoint
@@ -59,6 +59,7 @@ class Facts(NamedTuple):
     # `layers`, but of the projector.
     cross_layers: tuple[int, ...] | None = None
     layer_keys: frozenset[str] | None = None  # tensors of language layer 0, from the headers
+    vision_keys: frozenset[str] | None = None  # of the tower's embedding and layer 0
     readable: bool | None = None  # whether the headers show where the language layers are
     vision_act: str | None = None
     image_size: int | None = None
@@ -80,8 +81,13 @@ class Facts(NamedTuple):
         return self.speaks if stack == "language" else self.sees
 
 
-def facts_of(place: Place, folder: Path | None) -> Facts | None:
-    """What is known of a model at a place. Raises FactsError for a damaged folder."""
+def facts_of(place: Place, folder: Path | None, architecture: str | None = None) -> Facts | None:
+    """What is known of a model at a place; `architecture` is open_clip's, of a bare checkpoint.
+
+    Raises FactsError for a damaged folder.
+    """
+    if architecture is not None:
+        return tower_facts(architecture)
     if folder is not None:
         return read_facts(folder)
     if place.scheme == "open_clip":
@@ -120,6 +126,10 @@ def read_facts(folder: Path) -> Facts:
         entries = {n: entry for n, entry in entries.items() if n.startswith("visual.")}
     if entries:
         facts = _with_weights(facts, entries)
+    if clip is not None:
+        facts = facts._replace(
+            vision_keys=None
+        )  # open_clip has names of its own for what is the same
     # What nothing says is as the class of the config has it.
     return facts._replace(**_missing(facts, meant_by(config) if config else {}))
 
@@ -153,7 +163,7 @@ def _open_clip(folder: Path) -> Facts | None:
 
 def _of_gguf(path: Path) -> Facts:
     try:
-        said = read_gguf(path)
+        said, sizes = read_gguf(path)
     except GgufError as error:
         raise FactsError(str(error)) from error
     kind = said.get("general.architecture")
@@ -174,6 +184,10 @@ def _of_gguf(path: Path) -> Facts:
         rope_theta=finite(said.get(f"{kind}.rope.freq_base")),
         text_type=kind or None,
         head_dim=count("attention.key_length") or (hidden // heads if hidden and heads else None),
+        norm_eps=short(said.get(f"{kind}.attention.layer_norm_rms_epsilon")),
+        tied="output.weight" not in sizes if sizes else None,
+        parameters=sum(sizes.values()) or None,
+        weight_bytes=sum(sizes.values()) * BYTES["F32"] or None,  # as it is dequantised
     )
 
 
@@ -285,9 +299,17 @@ def _vision(entries: Mapping[str, TensorEntry], spots: Spots) -> dict[str, Any]:
     return {
         "vision_layers": layers,
         "layer_scale": scaled if layers else None,
+        "vision_keys": _seeing(spots) or None,
         "projector_in": first.shape[1] if first and len(first.shape) == 2 else None,
         "projector_out": last.shape[0] if last and len(last.shape) == 2 else None,
     }
+
+
+def _seeing(spots: Spots) -> frozenset[str]:
+    """What a tower is built of before its pool; old files also hold a table of positions that counts up."""
+    units = ("vision.embed", "vision.layers.0")
+    tails = (tail for unit, tail in spots.values() if unit in units)
+    return frozenset(tail for tail in tails if not tail.endswith("position_ids"))
 
 
 def _height(spots: Spots, stack: str) -> int | None:

@@ -1,16 +1,19 @@
 """What the beginning of a GGUF file says of its model, without its weights.
 
-In: a file. Out: its keys and values; of a list only how long it is. The format: the letters GGUF, a version,
-two counts, then key, type and value for each entry, little-endian throughout. A file that lies must not
+In: a file. Out: its keys and values, of a list only how long it is; and how large each tensor is. The
+format: the letters GGUF, a version, two counts, then key, type and value for each entry, then name,
+sides, type and place of each tensor, little-endian throughout. A file that lies must not
 be believed, nor read as far as it says.
 """
 
 import struct
+from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 LONGEST = 1 << 16  # bytes of a key or a text
 MOST = 1 << 24  # entries of a list: a vocabulary has some hundred thousand
+MOST_SIDES = 4
 FORMS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 TEXT, LIST = 8, 9
 Value = int | float | bool | str
@@ -20,16 +23,24 @@ class GgufError(Exception):
     """A file is damaged, or is no GGUF file."""
 
 
-def read_gguf(path: Path) -> dict[str, Value]:
-    """Key -> value; a list is its length. Raises GgufError."""
+class GgufHeader(NamedTuple):
+    """What stands before the weights."""
+
+    said: dict[str, Value]  # a list is its length
+    sizes: dict[str, int]  # tensor name, as GGUF has it -> how many numbers
+
+
+def read_gguf(path: Path) -> GgufHeader:
+    """The header of a file. Raises GgufError."""
     try:
         with path.open("rb") as stream:
             if stream.read(4) != b"GGUF":
                 raise GgufError(f"{path.name} is no GGUF file")
-            version, _, count = _unpack(stream, "<IQQ")
-            if version not in (2, 3) or count > LONGEST:
+            version, tensors, count = _unpack(stream, "<IQQ")
+            if version not in (2, 3) or max(count, tensors) > LONGEST:
                 raise GgufError(f"{path.name} is of a GGUF version that is not known")
-            return dict(_entry(stream) for _ in range(count))
+            said = dict(_entry(stream) for _ in range(count))
+            return GgufHeader(said, dict(_tensor(stream) for _ in range(tensors)))
     except (struct.error, ValueError, OverflowError) as error:
         raise GgufError(f"{path.name} is cut off, or no GGUF file") from error
     except OSError as error:
@@ -44,6 +55,16 @@ def _entry(stream: BinaryIO) -> tuple[str, Value]:
     key = _text(stream)
     (kind,) = _unpack(stream, "<I")
     return key, _value(stream, kind)
+
+
+def _tensor(stream: BinaryIO) -> tuple[str, int]:
+    name = _text(stream)
+    (sides,) = _unpack(stream, "<I")
+    if sides > MOST_SIDES:
+        raise ValueError("a tensor of more sides than any")
+    shape = _unpack(stream, f"<{sides}Q")
+    _unpack(stream, "<IQ")  # type, and where it begins
+    return name, prod(shape)
 
 
 def _text(stream: BinaryIO) -> str:

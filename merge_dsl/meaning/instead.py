@@ -6,6 +6,7 @@ the text that says so. It is the recipe that then runs: journal, lock and frozen
 left as it is.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def said_instead(
         brought = None if name in places else _brought(source, tree, name, said)
         if name in places:
             edits.append(Edit(places[name], said))
+            edits += [Edit(span, "") for span in _of_the_hub(source, tree, name, said)]
         elif brought is not None:
             plain = names[name] = _free(name.replace(".", "_"), taken)
             use, before, after = brought
@@ -53,6 +55,32 @@ def _place(item: object) -> list[tuple[str, Span]]:
     return []
 
 
+def _of_the_hub(source: Source, tree: Tree, name: str, said: str) -> list[Span]:
+    """The settings that speak of another address: its revision, and of a file a subset, too."""
+    found = []
+    for item in tree.items:
+        if isinstance(item, Declaration) and item.name.text == name:
+            found += [
+                _with_comma(source.text, s.span)
+                for s in item.settings
+                if s.name.text in _left(said)
+            ]
+    return found
+
+
+def _left(said: str) -> tuple[str, ...]:
+    return ("revision",) if said.startswith('"hf:') else ("revision", "subset")
+
+
+def _with_comma(text: str, span: Span) -> Span:
+    """A setting, and what parts it from the next one, else from the one before."""
+    after = re.match(r"[ \t]*;[ \t]*", text[span.end :])
+    if after:
+        return Span(span.start, span.end + after.end())
+    before = re.search(r"[ \t]*;[ \t]*$", text[: span.start])
+    return Span(before.start() if before else span.start, span.end)
+
+
 def _brought(source: Source, tree: Tree, name: str, said: str) -> tuple[Span, str, str] | None:
     """For `coco.dev`: the `use` that brings it, and what is written before and after its new name."""
     outer, _, inner = name.partition(".")
@@ -64,7 +92,8 @@ def _brought(source: Source, tree: Tree, name: str, said: str) -> tuple[Span, st
                 if isinstance(one, Let) and one.name.text == inner:
                     return item.span, "let", f"= {said}"
                 if isinstance(one, Declaration) and one.kind != "write" and one.name.text == inner:
-                    kept = [other.slice(s.span) for s in one.settings if s.name.text != RUNS_CODE]
+                    gone = (RUNS_CODE, *_left(said))
+                    kept = [other.slice(s.span) for s in one.settings if s.name.text not in gone]
                     block = f" {{ {'; '.join(kept)} }}" if kept else ""
                     return item.span, one.kind, f"from {said}{block}"
             below = _brought(other, found, inner, said) if found is not None else None

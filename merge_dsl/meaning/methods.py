@@ -82,7 +82,7 @@ BLEND: dict[str, Setting] = {
         "shared",
         "word",
         None,
-        about="of other vocabularies, the rows of shared tokens are blended; without it they are refused",
+        about="`shared`: of other vocabularies, the rows of shared tokens are blended; `whole`: so they are, and the other tokenizer is taken; without it they are refused",
         words=("shared", "whole"),
     ),
 }

@@ -10,13 +10,13 @@ import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from merge_dsl.meaning.clip import tag_of
+from merge_dsl.meaning.clip import FILES, problem_of_name, tag_of
 from merge_dsl.space.candidate import Place
 from merge_dsl.text.words import nearest, quoted
 
 Kind = Literal["model", "data"]
 SCHEMES = ("hf", "file", "zoo", "open_clip")
-GGUF = ".gguf"  # the one kind of model that is a file
+GGUF = ".gguf"  # a model that is a file; the others are bare checkpoints of open_clip
 HUB_NAME = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
 
 
@@ -122,12 +122,26 @@ def _file(rest: str, kind: Kind, folder: Path) -> Located:
         return Located(place, path)
     if kind == "model" and a_file and path.suffix == GGUF:
         return Located(place, path)
+    if kind == "model" and a_file and path.suffix in FILES:
+        help = 'say what it is of, as open_clip calls it: `{ architecture = "ViT-B-32" }`'
+        return Located(place, path, f"{path.name} is weights without a config", help)
     if kind == "model" and a_file:
         return Located(place, None, f"{path} is a file; a model is a folder", "name its folder")
     noun = "model folder" if kind == "model" else "data"
     return Located(
         place, None, f"no {noun} at {path}", "paths in a recipe are relative to the recipe"
     )
+
+
+def bare(at: Located, architecture: str) -> Located:
+    """The same for a model of which a recipe says what open_clip calls it."""
+    if at.path is None or not at.path.is_file() or at.path.suffix not in FILES:
+        if at.problem is not None:
+            return at
+        problem = "`architecture` is said of weights without a config, and this is none"
+        return at._replace(problem=problem, help="remove it: the model says itself what it is")
+    unknown = problem_of_name(architecture) or (None, None)
+    return at._replace(problem=unknown[0], help=unknown[1])
 
 
 def _zoo(name: str, kind: Kind) -> Located:

@@ -59,6 +59,7 @@ class Model(NamedTuple):
     reads_pickles: bool = False  # this recipe allows tensors to be read out of its pickles
     problem: tuple[str, str, str | None] | None = None  # code, message, help
     imported: bool = False
+    architecture: str | None = None  # of open_clip, where its file is a bare checkpoint
 
 
 class Data(NamedTuple):

@@ -8,10 +8,8 @@ So each rule about models is a rule about stages, too.
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model, OriginRef, Recipe, Route
-from merge_dsl.space.candidate import Place
+from merge_dsl.space.candidate import STAGE, Place
 from merge_dsl.space.layout import counts_of, origins_of
-
-SCHEME = "stage"  # of the place of what is made here, not fetched
 
 
 def add_stages(recipe: Recipe) -> None:
@@ -29,7 +27,7 @@ def add_stages(recipe: Recipe) -> None:
             facts = _merged(recipe, item) if isinstance(item, Merge) else _walked(recipe, item)
             recipe.stages[item.name] = Model(
                 name=item.name,
-                place=Place(SCHEME, item.name),
+                place=Place(STAGE, item.name),
                 folder=None,
                 facts=facts,
                 span=item.span,

@@ -67,6 +67,24 @@ class Curve(NamedTuple):
     span: Span
 
 
+class Network(NamedTuple):
+    """`network(0.5..1.5, hidden = 4)`: a scale for each hop by a small net (`merge_dsl/space/pairs.py`).
+
+    Its weights are what is drawn; `weights` is None until they are. `problem` says what is wrong with it.
+    """
+
+    reach: Draw  # between which numbers the scales lie, and what they are at the start
+    hidden: int
+    weights: tuple[float, ...] | None
+    span: Span
+    problem: tuple[str, Span] | None = None
+
+    @property
+    def size(self) -> int:
+        """How many weights it has: three inputs and a bias for each hidden unit, and those of the output."""
+        return 5 * self.hidden + 1
+
+
 class Strange(NamedTuple):
     """Something that is no value of a setting; `what` names it."""
 
@@ -74,7 +92,10 @@ class Strange(NamedTuple):
     span: Span
 
 
-Expr = Const | Word | LetRef | Draw | Operation | Series | Curve | Strange
+Expr = Const | Word | LetRef | Draw | Operation | Series | Curve | Network | Strange
+
+HIDDEN = 4  # units of a network, where it does not say
+WIDEST = 64
 
 TRUTH = {"true": True, "false": False}
 
@@ -173,11 +194,49 @@ def _named(node: tree.Call, lets: Container[str]) -> Expr:
             return Strange("a curve of something with a name", node.span)
         points = tuple(meant(argument.value, lets) for argument in node.arguments)
         return Curve(points, node.span)
+    if name == "network" and node.arguments is not None and node.path.slices is None:
+        return _network(node, lets)
     if node.arguments is not None or node.path.slices is not None:
         return Strange(f"`{name}(…)`" if node.arguments is not None else "a layer", node.span)
     if name in TRUTH:
         return Const(TRUTH[name], node.span)
     return LetRef(name, node.span) if name in lets else Word(name, node.span)
+
+
+def _network(node: tree.Call, lets: Container[str]) -> Expr:
+    """What `network(…)` means. Whatever is wrong with it is noted, for the rules to report."""
+    problem: tuple[str, Span] | None = None
+    reach, hidden, weights = None, HIDDEN, None
+    for number, argument in enumerate(node.arguments or ()):
+        value, name = meant(argument.value, lets), argument.name.text if argument.name else None
+        if name is None and number == 0 and isinstance(value, Draw):
+            reach = value
+            if value.kind != "real" or value.step is not None:
+                problem = problem or ("the range of a network has no steps", argument.span)
+        elif name == "hidden":
+            units = value.value if isinstance(value, Const) else None
+            if isinstance(units, int) and not isinstance(units, bool) and 1 <= units <= WIDEST:
+                hidden = units
+            else:
+                wanted = f"`hidden` is a whole number from 1 to {WIDEST}"
+                problem = problem or (wanted, argument.span)
+        elif name == "weights":
+            numbers = [constant(item) for item in getattr(argument.value, "items", ())]
+            weights = tuple(number for number in numbers if number is not None)
+            if not isinstance(argument.value, tree.Series) or len(weights) < len(numbers):
+                problem = problem or ("`weights` is a list of numbers", argument.span)
+        else:
+            what = f"`{name}`" if name else "what stands here"
+            problem = problem or (f"a network takes no {what}", argument.span)
+    if reach is None:
+        missing = "a network first says between which numbers its scales lie"
+        problem = problem or (missing, node.span)
+        reach = Draw("real", node.span, node.span)
+    found = Network(reach, hidden, weights, node.span, problem)
+    if problem is None and weights is not None and len(weights) != found.size:
+        short = f"{hidden} hidden units have {found.size} weights, and {len(weights)} are given"
+        return found._replace(problem=(short, node.span))
+    return found
 
 
 def _choice(node: tree.Choice) -> Expr:

@@ -30,6 +30,7 @@ from merge_dsl.rules import (
     towers,
     vision,
     waste,
+    words,
 )
 from merge_dsl.rules.checked import Checked
 from merge_dsl.text.diagnostics import Diagnostic, in_order, is_error
@@ -78,7 +79,9 @@ FIRST: tuple[Rule, ...] = (
     sequence.engines,
     waste.ignored,
     hops.values,
+    hops.pairs,
     routes.complete,
+    routes.endless,
     routes.empty,
     routes.never_walked,
     routes.turned_away,
@@ -96,6 +99,7 @@ FIRST: tuple[Rule, ...] = (
     tokens.image_tokens,
     tokens.outside,
     tokens.templates,
+    words.whole,
     towers.addresses,
     towers.widths,
     towers.against_host,

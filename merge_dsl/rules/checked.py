@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.recipe import Assignment, BlendLine, Merge, Recipe, Route
-from merge_dsl.meaning.values import Draw, draws
+from merge_dsl.meaning.values import Draw, Network, draws
 from merge_dsl.space.lengths import Lengths
 from merge_dsl.space.resolve import Frame, assignments_of, frame_of
 from merge_dsl.space.road import Road, every_hop, road_of
@@ -64,3 +64,5 @@ def all_draws(recipe: Recipe) -> Iterator[Draw]:
                 yield from draws(value) if value is not None else ()
         for line in route.settings:
             yield from draws(line.value)
+            if isinstance(line.value, Network) and line.value.problem is None:
+                yield line.value.reach

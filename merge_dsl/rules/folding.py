@@ -9,12 +9,13 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.recipe import OriginRef, Recipe, Route
-from merge_dsl.meaning.values import Expr
+from merge_dsl.meaning.values import Expr, Network
 from merge_dsl.rules.checked import Checked
 from merge_dsl.rules.numbers import interval
 from merge_dsl.space.lengths import lengths_of
 from merge_dsl.space.resolve import SpaceError
 from merge_dsl.space.road import every_hop, layers_of, stack_of
+from merge_dsl.space.routes import is_of_pairs
 from merge_dsl.text.diagnostics import Diagnostic, finding
 from merge_dsl.text.source import Span
 
@@ -42,7 +43,8 @@ def exportable(checked: Checked) -> Iterator[Diagnostic]:
                 if value != expected:
                     one, another = _said(field, spoken, expected), _said(field, spoken, value)
                     message = f"{one} (`{other}`) against {another} (`{origin.model}`) on one road"
-                    help = "this walk runs here, but no stock checkpoint can hold it"
+                    help = "no ordinary checkpoint can hold this walk: it is written with code of its own, "
+                    help += "and opens with `trust_remote_code=True` alone"
                     yield finding("R605", origin.span, message, help)
                     break
             else:
@@ -81,7 +83,9 @@ def _first_scale(route: Route) -> Expr | None:
         return None  # the first hop is one that `begin` pins, which has no scale
     if route.pool:
         line = route.setting("scale")
-        return line.value if line else None
+        if line is None or is_of_pairs(line) or isinstance(line.value, Network):
+            return None  # the first hop arrives from no layer, and is not scaled
+        return line.value
     hops = route.hops
     while hops:
         if hops[0].scale is not None:

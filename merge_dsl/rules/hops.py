@@ -4,15 +4,29 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning.engines import SCALE_OF
 from merge_dsl.meaning.recipe import Assignment, Recipe, Route
-from merge_dsl.meaning.values import Const, Curve, Draw, Expr, LetRef, Operation, Series, Word
+from merge_dsl.meaning.values import (
+    Const,
+    Curve,
+    Draw,
+    Expr,
+    LetRef,
+    Network,
+    Operation,
+    Series,
+    Word,
+    draws,
+)
 from merge_dsl.rules.checked import Checked
 from merge_dsl.rules.numbers import interval, short_curve
+from merge_dsl.space.pairs import MOST, sides_of
 from merge_dsl.space.resolve import SpaceError
-from merge_dsl.space.road import every_hop, groups_of_places, road_of
-from merge_dsl.text.diagnostics import Diagnostic, finding
+from merge_dsl.space.road import every_hop, road_of
+from merge_dsl.space.routes import groups_of_line, is_of_pairs
+from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
 from merge_dsl.text.words import counted, nearest, quoted
 
 UNITS = ("slot", "hop", "layers")
+MANY = 1_000  # genes of a matrix of pairs; CMA-ES learns how each goes with every other
 
 
 def values(checked: Checked) -> Iterator[Diagnostic]:
@@ -94,9 +108,16 @@ def _setting(recipe: Recipe, line: Assignment) -> Iterator[Diagnostic]:
     if line.at is not None or line.when:
         message = "a route's settings hold for the whole road"
         yield finding("K205", line.span, message, "only `per` may follow")
-    if line.per is not None and (line.per.unit not in UNITS or line.per.size < 1):
+    if line.per is not None and line.per.unit == "pair" and line.name != "scale":
+        message = f"`{line.name}` is drawn for a slot; only a scale knows the pairs of layers"
+        yield finding("K205", line.per.span, message, "write `per slot` or `per layer`")
+    elif is_of_pairs(line):
+        if isinstance(line.value, Curve):
+            message = "a curve runs along the pool, and pairs of layers do not"
+            yield finding("K205", line.value.span, message, "write a range, or remove `per pair`")
+    elif line.per is not None and (line.per.unit not in UNITS or line.per.size < 1):
         message = f"there is no `per {line.per.unit}` in a route"
-        help = "write `per slot`, `per hop` or `per layer`"
+        help = "write `per slot`, `per hop`, `per pair` or `per layer`"
         yield finding("K205", line.per.span, message, help)
     if line.name == "repeat":
         found = line.value
@@ -110,6 +131,8 @@ def _setting(recipe: Recipe, line: Assignment) -> Iterator[Diagnostic]:
             flag = isinstance(found, Draw) and found.kind == "flag"
             if not (truth or flag or isinstance(found, Series | LetRef | Word)):
                 yield finding("K205", inner.span, "`walk` is true, false or flag")
+    elif line.name == "scale" and isinstance(line.value, Network):
+        yield from _network(line, line.value)
     elif line.name == "scale":
         yield from _numbers(recipe, "scale", line.value)
     elif line.name == "scale_of" and not _is_target(line.value):
@@ -118,19 +141,50 @@ def _setting(recipe: Recipe, line: Assignment) -> Iterator[Diagnostic]:
         yield finding("K205", line.value.span, message, help)
 
 
+def _network(line: Assignment, network: Network) -> Iterator[Diagnostic]:
+    if network.problem is not None:
+        message, span = network.problem
+        help = "write `network(0.5..1.5, hidden = 4)`"
+        yield finding("K205", span, message, help)
+    elif line.per is not None:
+        message = "a network has its own value at every pair and slot; `per` says nothing here"
+        yield finding("K205", line.per.span, message, "remove it")
+
+
 def _is_target(value: Expr) -> bool:
     return isinstance(value, Word) and value.text in SCALE_OF
+
+
+def pairs(checked: Checked) -> Iterator[Diagnostic]:
+    """R609: a matrix of pairs has genes beyond what a search of it can learn."""
+    for route in checked.recipe.routes.values():
+        line = route.setting("scale") if route.pool else None
+        if line is None or not is_of_pairs(line) or not draws(line.value):
+            continue
+        try:
+            rows, columns = sides_of(checked.road(route))
+        except SpaceError:
+            continue  # nobody knows how many layers there are
+        count = len(rows) * len(columns)
+        if count <= MANY:
+            continue
+        message = f"{count:,} genes: a scale for each pair of {len(rows)} layers"
+        if len(rows) != len(columns):
+            message = f"{count:,} genes: a scale for each of {len(rows)} times {len(columns)} pairs"
+        help = "write `network(0.5..1.5, hidden = 4)`, 21 genes whatever the layers, or `per hop`"
+        level = Severity.ERROR if count > MOST else None
+        yield finding("R609", line.span, message, help, severity=level)
 
 
 def _lengths(recipe: Recipe, route: Route) -> Iterator[Diagnostic]:
     if not route.pool:
         return
     try:
-        places = road_of(recipe, route).places
+        road = road_of(recipe, route)
         for line in route.settings:
             if not isinstance(line.value, Series) or line.name == "repeat":
                 continue
-            groups = len(set(groups_of_places(line.per, places)))
+            groups = len(groups_of_line(line, road))
             if len(line.value.items) != groups:
                 count = counted(len(line.value.items), "value")
                 message = f"this list has {count} for {counted(groups, 'group')}"

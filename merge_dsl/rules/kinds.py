@@ -22,6 +22,7 @@ from merge_dsl.meaning.values import (
     Draw,
     Expr,
     LetRef,
+    Network,
     Operation,
     Series,
     Strange,
@@ -151,6 +152,10 @@ def _strange(value: Expr) -> Iterator[Diagnostic]:
     if isinstance(value, Strange):
         help = "write a number, a word, or a range such as `0.0..1.0`"
         yield finding("K205", value.span, f"{value.what} is no value of a setting", help)
+    elif isinstance(value, Network):
+        message = "a network scales the hops of a pool; nothing else is drawn by one"
+        help = "write it behind `scale =` in a route, or a range such as `0.0..1.0` here"
+        yield finding("K205", value.span, message, help)
     elif isinstance(value, Operation):
         yield from _strange(value.left)
         yield from _strange(value.right)
@@ -167,7 +172,7 @@ def _strange(value: Expr) -> Iterator[Diagnostic]:
 def _curve(value: Curve) -> Iterator[Diagnostic]:
     yield from short_curve(value)
     for point in value.points:
-        if isinstance(point, Series | Curve):
+        if isinstance(point, Series | Curve | Network):
             yield finding("K205", point.span, "a point of a curve is one number")
         else:
             yield from _strange(point)

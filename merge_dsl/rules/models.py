@@ -178,9 +178,7 @@ def vocabularies(checked: Checked) -> Iterator[Diagnostic]:
                     message = (
                         f"{values[0][1]} {spoken} (`{first}`) against {value} (`{origin.model}`)"
                     )
-                    help = (
-                        "write `vocabulary = shared`, or keep `embed` and `head` from one of them"
-                    )
+                    help = "write `vocabulary = shared` or `whole`, or keep `embed` and `head` from one of them"
                 else:
                     ties, unties = (first, origin.model) if not value else (origin.model, first)
                     message = f"`{ties}` ties head to embed, `{unties}` does not"

@@ -6,10 +6,9 @@ A note where a recipe is only linted; an error where a command must run it (`not
 from collections.abc import Iterator
 
 from merge_dsl.meaning import engines
-from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Recipe, Route, Search
+from merge_dsl.meaning.recipe import Merge, OriginRef, Recipe, Route, Search
 from merge_dsl.meaning.requires import names_in
 from merge_dsl.meaning.values import draws
-from merge_dsl.rules.blends import word_of
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.layout import origins_of
 from merge_dsl.space.required import requires_of
@@ -60,10 +59,6 @@ def _merge(recipe: Recipe, merge: Merge) -> Iterator[Diagnostic]:
     for line in merge.lines:
         for origin in origins_of(line):
             yield from _origin(recipe, origin)
-        if isinstance(line, BlendLine):
-            for assignment in line.shared:
-                if assignment.name == "vocabulary" and word_of(line, "vocabulary") == "whole":
-                    yield _later(assignment.span, "`vocabulary = whole`")
 
 
 def _origin(recipe: Recipe, origin: OriginRef) -> Iterator[Diagnostic]:

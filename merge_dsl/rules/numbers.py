@@ -4,7 +4,17 @@ import math
 from collections.abc import Iterator
 
 from merge_dsl.meaning.recipe import Recipe
-from merge_dsl.meaning.values import Const, Curve, Draw, Expr, LetRef, Operation, Series, calculate
+from merge_dsl.meaning.values import (
+    Const,
+    Curve,
+    Draw,
+    Expr,
+    LetRef,
+    Network,
+    Operation,
+    Series,
+    calculate,
+)
 from merge_dsl.text.diagnostics import Diagnostic, finding
 from merge_dsl.text.source import Span
 
@@ -19,7 +29,8 @@ def interval(recipe: Recipe, value: Expr) -> Iterator[tuple[Span, float, float]]
         return
     reach = _reach(recipe, value, 0)
     if reach is not None:
-        span = value.bounds if isinstance(value, Draw) else value.span
+        drawn = value.reach if isinstance(value, Network) else value
+        span = drawn.bounds if isinstance(drawn, Draw) else value.span
         yield span, *reach
 
 
@@ -37,6 +48,8 @@ def _reach(recipe: Recipe, value: Expr, depth: int) -> Interval | None:
         return None if isinstance(value.value, bool | str) else (float(value.value),) * 2
     if isinstance(value, Draw):
         return _of_draw(value)
+    if isinstance(value, Network):
+        return _of_draw(value.reach)
     if isinstance(value, LetRef):
         let = recipe.lets.get(value.name)
         if let is None or let.span.end > value.span.start:

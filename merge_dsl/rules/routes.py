@@ -4,12 +4,19 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning.recipe import Hop, OriginRef, Recipe, Require, Route
 from merge_dsl.meaning.requires import may_be
-from merge_dsl.meaning.values import draws, references
+from merge_dsl.meaning.values import Expr, Network, draws, references
 from merge_dsl.rules.checked import Checked
-from merge_dsl.space.lengths import Lengths, Unknown, fewest_through, lengths_of, most_often
-from merge_dsl.space.resolve import SpaceError
+from merge_dsl.space.lengths import (
+    Lengths,
+    Unknown,
+    fewest_through,
+    lengths_of,
+    longest_of,
+    most_often,
+)
+from merge_dsl.space.resolve import SpaceError, UnknownModel
 from merge_dsl.space.road import Road, every_hop, height_of, stack_of
-from merge_dsl.space.routes import compile_route, walk_of
+from merge_dsl.space.routes import LONGEST, compile_route, walk_of
 from merge_dsl.text.diagnostics import Diagnostic, Fix, finding
 from merge_dsl.text.source import Span
 from merge_dsl.text.words import counted
@@ -55,6 +62,26 @@ _INSTEAD = {
 def _walked(route: Route) -> list[OriginRef]:
     ends = {*route.begins, *route.ends}
     return [origin for origin in route.origins if origin not in ends]
+
+
+def endless(checked: Checked) -> Iterator[Diagnostic]:
+    """R610: a walk so long that nobody means it, found before anything is laid out."""
+    for route in checked.recipe.routes.values():
+        try:
+            road = checked.road(route)
+        except UnknownModel:
+            continue
+        except SpaceError as error:
+            yield finding(
+                "R610", route.name_span, str(error), "lay out fewer layers, or less often"
+            )
+            continue
+        longest = road.pinned + longest_of(checked.recipe, road, () if route.pool else route.hops)
+        if longest > LONGEST:
+            message = f"a walk may have {longest:,} layers, and {LONGEST:,} are the most"
+            repeated = [hop.repeat for hop in every_hop(route.hops) if hop.repeat is not None]
+            span = repeated[0].span if len(repeated) == 1 else route.name_span
+            yield finding("R610", span, message, "repeat hops less often, such as `x int 1..3`")
 
 
 def layers_of_merges(checked: Checked) -> Iterator[Diagnostic]:
@@ -167,7 +194,11 @@ def _is_open(route: Route) -> bool:
         if hop.maybe:
             return True
         found += [value for value in (hop.repeat, hop.scale) if value is not None]
-    return any(draws(value) or references(value) for value in found)
+    return any(draws(value) or references(value) or _is_sought(value) for value in found)
+
+
+def _is_sought(value: Expr) -> bool:
+    return isinstance(value, Network) and value.weights is None
 
 
 def _middle(lengths: Lengths) -> tuple[int, int]:
@@ -210,6 +241,8 @@ def _known(checked: Checked) -> list[tuple[Route, Road, Lengths]]:
             continue
         try:
             road = checked.road(route)
+            if longest_of(checked.recipe, road, route.hops) > LONGEST:
+                continue  # R610 says so
             lengths = lengths_of(checked.recipe, route, road)
             if lengths and route.paths:
                 most_often(checked.recipe, route, road)

@@ -8,6 +8,7 @@ from merge_dsl.meaning.clip import problem_of
 from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.files import bytes_of
+from merge_dsl.meaning.lineage import ancestors
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, OriginRef
 from merge_dsl.meaning.stages import host_of
@@ -60,7 +61,7 @@ def _reads(facts: Facts) -> int | None:
 
 
 def against_host(checked: Checked) -> Iterator[Diagnostic]:
-    """V504, V508, V509, V510: towers that are mixed see pictures of one kind in one way."""
+    """M413, V504, V508, V509, V510: towers that are mixed see pictures of one kind in one way."""
     for merge in checked.recipe.merges.values():
         lines = {
             origin.span.start: line
@@ -88,6 +89,14 @@ def _pair(
     """`line` is the one that takes the second's embedding, where its positions are."""
     (one, facts), (origin, other) = first, second
     yield from _grids(first, second, line)
+    left_keys, right_keys = facts.vision_keys, other.vision_keys
+    unlike = left_keys ^ right_keys if left_keys and right_keys and line is not None else None
+    if unlike:
+        lone = min(unlike)
+        has, lacks = (one, origin) if lone in (left_keys or ()) else (origin, one)
+        message = f"the tower of `{has.model}` has `{lone}`; that of `{lacks.model}` has no such"
+        help = "these towers are built differently: keep `projector` from the model that the tower came with"
+        yield finding("M413", origin.span, f"{message} tensor", help)
     if facts.layer_scale is False and other.layer_scale:
         message = (
             f"`{origin.model}` scales what its layers add; `{one.model}` has no place for that"
@@ -176,17 +185,26 @@ def _shown(pixels: tuple[tuple[float, ...], ...]) -> str:
 
 
 def without_projector(checked: Checked) -> Iterator[Diagnostic]:
-    """V511: a projector was tuned for one tower; another under it speaks to nobody."""
+    """V511: a projector was tuned for one tower; another under it, unless a relative, speaks to nobody."""
     for merge in checked.recipe.merges.values():
         host, _ = _projector(checked, merge)
         for line in merge.lines:
             if host is None or not _names(line, "vision.layers"):
                 continue
             models = {origin.model for origin in origins_of(line)}
-            if host not in models:
+            if host not in models and not _are_relatives(checked, host, models):
                 message = f"the projector is `{host}`'s, and this tower is not"
                 help = f"blend the tower with `{host}.vision`, or keep both from one model"
                 yield finding("V511", line.span, message, help)
+
+
+def _are_relatives(checked: Checked, host: str, models: set[str]) -> bool:
+    """Whether each of these towers is known to have an ancestor in common with the host's."""
+    families = []
+    for name in (host, *sorted(models)):
+        model = checked.recipe.models.get(name)
+        families.append(ancestors(model, "vision")[0] if model is not None else frozenset())
+    return all(families[0] & family for family in families[1:])
 
 
 def _projector(checked: Checked, merge: Merge) -> tuple[str | None, Facts | None]:

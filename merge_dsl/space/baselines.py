@@ -4,6 +4,9 @@ In: any candidate of the recipe, and the name of its host. Out: named candidates
 is replaced by one that needs no tuning. The *host* is the one model whose config and projector the
 child has; the other ingredients are *guests*, who share a weight evenly. Blends that are named after
 a share of the host are left out where some blend has no host, or nobody else.
+
+Where nothing but a tower is blended, its rival is the mean of all ingredients, the uniform soup (Wortsman et
+al. 2022, arXiv:2203.05482), and each guest is asked in the place of the host's tower: alone it cannot be.
 """
 
 from merge_dsl.meaning.methods import BLEND, METHODS
@@ -17,7 +20,11 @@ SEED = 0  # of the masks of the unsearched dare_ties
 def baselines(candidate: Candidate, host: str) -> dict[str, Candidate]:
     """Name -> candidate, in the order in which a report shows them. `host` is a model's name."""
     table = {}
-    if all(_guests(blend, host) not in (0, len(blend.ingredients)) for blend in candidate.blends):
+    shared = all(_guests(b, host) not in (0, len(b.ingredients)) for b in candidate.blends)
+    least = 3 if shared else 2  # of the host and one guest it is `linear 1/2`
+    if _is_of_towers(candidate) and all(len(b.ingredients) >= least for b in candidate.blends):
+        table["uniform soup"] = _with(candidate, host, "soup", None)
+    if shared:
         table["graft"] = _with(candidate, host, "linear", (0.0, 1.0))
         table["linear 1/2"] = _with(candidate, host, "linear", (0.5, 0.5))
         table["linear 3/4"] = _with(candidate, host, "linear", (0.25, 0.75))
@@ -26,6 +33,37 @@ def baselines(candidate: Candidate, host: str) -> dict[str, Candidate]:
         table["ties"] = _with(candidate, host, "ties", None)
         table["dare_ties"] = _with(candidate, host, "dare_ties", None)
     return table
+
+
+def seated(candidate: Candidate, host: str) -> dict[str, Candidate]:
+    """Guest -> the host with the guest's tower instead of its own, as far as the blends reach.
+
+    Of candidates that blend a tower and nothing else, and of guests that each of their blends takes.
+    """
+    if not _is_of_towers(candidate):
+        return {}
+    return {guest: _only(candidate, host, guest) for guest in _in_all(candidate, host)}
+
+
+def _is_of_towers(candidate: Candidate) -> bool:
+    units = [unit for blend in candidate.blends for unit in blend.units]
+    return bool(units) and all(unit.startswith("vision.") for unit in units)
+
+
+def _in_all(candidate: Candidate, host: str) -> list[str]:
+    """The guests that every blend takes, in the order of the first."""
+    taken = [dict.fromkeys(i.origin.model for i in b.ingredients) for b in candidate.blends]
+    return [name for name in taken[0] if name != host and all(name in some for some in taken)]
+
+
+def _only(candidate: Candidate, host: str, guest: str) -> Candidate:
+    blends = tuple(
+        blend._replace(
+            ingredients=tuple(i for i in blend.ingredients if i.origin.model == guest)[:1]
+        )
+        for blend in candidate.blends
+    )
+    return _with(candidate._replace(blends=blends), host, "linear", (0.0, 1.0))
 
 
 def baselines_of_route(space: RouteSpace, start: Walk) -> dict[str, Walk]:

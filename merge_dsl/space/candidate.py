@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 Value = float | int | bool | str
+STAGE = "stage"  # the scheme of what an earlier step of a recipe makes
 
 
 class Place(NamedTuple):
-    """Where a model or a data set comes from: scheme "hf" | "file" | "zoo" | "open_clip"."""
+    """Where a model or a data set comes from: scheme "hf" | "file" | "zoo" | "open_clip", or STAGE."""
 
     scheme: str
     address: str  # "org/name", an absolute path, "emoji-vlm-en", "ViT-L-14/openai"

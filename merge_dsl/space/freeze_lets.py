@@ -13,13 +13,14 @@ from merge_dsl.meaning.values import (
     Draw,
     Expr,
     LetRef,
+    Network,
     Operation,
     Series,
     Word,
     draws,
 )
 from merge_dsl.space.edits import Edit, Names, behind
-from merge_dsl.space.resolve import lets_of, spoken
+from merge_dsl.space.resolve import SpaceError, lets_of, spoken
 from merge_dsl.text.source import Source, Span
 
 Texts = Callable[[Let], list[tuple[Draw, str]]]  # each hole of a let, and what stands in its place
@@ -73,6 +74,8 @@ def _written(expr: Expr, holes: dict[Span, str], names: Names) -> str:
         return f"[{inside}]" if isinstance(expr, Series) else f"curve({inside})"
     if isinstance(expr, Const):
         return spoken(expr.value)
+    if isinstance(expr, Network):
+        raise SpaceError("a `let` holds no network")
     return expr.text if isinstance(expr, Word) else expr.what
 
 

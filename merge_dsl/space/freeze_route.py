@@ -9,14 +9,13 @@ import re
 from collections.abc import Sequence
 
 from merge_dsl.meaning.recipe import Assignment, Hop
-from merge_dsl.meaning.values import Expr, Series, draws
+from merge_dsl.meaning.values import Expr, Network, Series, draws
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import gene_of
 from merge_dsl.space.edits import Edit, apply, has_comment, renamed
 from merge_dsl.space.freeze_lets import local_lets
 from merge_dsl.space.resolve import SHARED, Slot, spoken
-from merge_dsl.space.road import groups_of_places
-from merge_dsl.space.routes import RouteSpace, maybe_slot
+from merge_dsl.space.routes import RouteSpace, groups_of_line, maybe_slot
 from merge_dsl.text.source import Source, Span
 
 Table = dict[Slot, Value]
@@ -50,7 +49,10 @@ def edits_of_route(text: str, space: RouteSpace, table: Table) -> list[Edit]:
     if route.pool:
         for name in ("walk", "scale"):
             line = route.setting(name)
-            edits += _line(space, line, table) if line is not None else []
+            if line is not None and isinstance(line.value, Network):
+                edits += _network(text, line.value, table)
+            elif line is not None:
+                edits += _line(space, line, table)
     elif route.hops:
         kept = [_kept(hop, table) for hop in route.hops]
         if not any(kept):
@@ -80,7 +82,7 @@ def _value(table: Table, hole: int, group: int, expr: Expr) -> Value:
 def _line(space: RouteSpace, line: Assignment, table: Table) -> list[Edit]:
     if line.per is None or isinstance(line.value, Series):
         return _values(line.value, table)
-    count = 1 + max(number for number, _ in groups_of_places(line.per, space.road.places))
+    count = 1 + max(number for number, _ in groups_of_line(line, space.road))
     edits = []
     for draw in draws(line.value):
         if Slot(draw.span.start, SHARED, 0) not in table:
@@ -92,6 +94,21 @@ def _line(space: RouteSpace, line: Assignment, table: Table) -> list[Edit]:
         else:  # a point of a curve
             edits.append(Edit(draw.span, spoken(_value(table, draw.span.start, 0, line.value))))
     return edits
+
+
+def _network(text: str, network: Network, table: Table) -> list[Edit]:
+    """The weights that were drawn, behind all else in the brackets."""
+    if network.weights is not None:
+        return []
+    values = [table[Slot(network.span.start, SHARED, n)] for n in range(network.size)]
+    close = network.span.end - 1
+    at = len(text[:close].rstrip())
+    if has_comment(
+        text[network.span.start : close]
+    ):  # one behind the last argument would hide them
+        at = close
+    listed = ", ".join(spoken(value) for value in values)
+    return [Edit(Span(at, at), f", weights = [{listed}]")]
 
 
 # ---- a path ------------------------------------------------------------------

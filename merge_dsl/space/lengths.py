@@ -6,7 +6,7 @@ through a given hop has, and how often a layer is walked. Exact where every hole
 """
 
 from collections import Counter
-from math import exp, lgamma, log
+from math import exp, isfinite, lgamma, log
 
 from merge_dsl.meaning.recipe import Hop, Recipe, Route
 from merge_dsl.meaning.values import Const, Draw, Expr, LetRef
@@ -73,6 +73,8 @@ def _of_hop(recipe: Recipe, road: Road, hop: Hop) -> Lengths:
     else:
         once = _of_hops(recipe, road, hop.hops)
     times = times_of(recipe, hop.repeat)
+    if len(times) * len(once) > WIDEST * 10:
+        raise Unknown
     found: Lengths = {}
     for count in times:
         for length, share in once.items():
@@ -122,6 +124,30 @@ def _sum(one: Lengths, other: Lengths) -> Lengths:
 
 def _add(table: Lengths, length: int, share: float) -> None:
     table[length] = table.get(length, 0.0) + share
+
+
+def longest_of(recipe: Recipe, road: Road, hops: tuple[Hop, ...]) -> int:
+    """How many layers the longest walk through these hops has. Nothing is laid out for it."""
+    total = 0
+    for hop in hops:
+        if hop.origin is not None:
+            once = len(road.layers[hop.span.start])
+        else:
+            once = longest_of(recipe, road, hop.hops)
+        total += once * _most_times(recipe, hop.repeat)
+    return total
+
+
+def _most_times(recipe: Recipe, value: Expr | None) -> int:
+    """The largest number that may stand behind `x`; 1 for what is none, which is told elsewhere."""
+    found = _resolved(recipe, value) if value is not None else None
+    if isinstance(found, Const) and type(found.value) is int:
+        return max(found.value, 0)
+    if isinstance(found, Draw) and found.options:
+        return max([0, *(option for option in found.options if type(option) is int)])
+    if isinstance(found, Draw) and found.kind == "int" and isfinite(found.high):
+        return max(int(found.high), int(found.low), 0)
+    return 1
 
 
 # ---- single hops and layers -------------------------------------------------

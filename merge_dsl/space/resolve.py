@@ -18,6 +18,7 @@ from merge_dsl.meaning.values import (
     LetRef,
     Operation,
     Series,
+    Strange,
     Word,
     between,
     calculate,
@@ -141,7 +142,8 @@ def value_at(frame: Frame, expr: Expr, home: int, owner: int, unit: str, look: L
         if result is None:
             raise SpaceError(f"{left} {expr.operator} {right} has no value")
         return result
-    raise SpaceError(f"{expr.what} is no value")
+    what = expr.what if isinstance(expr, Strange) else "a network"
+    raise SpaceError(f"{what} is no value")
 
 
 def depth_of(frame: Frame, home: int, unit: str) -> float:

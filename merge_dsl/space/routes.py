@@ -3,8 +3,8 @@
 In: a recipe without errors and the name of a route. Out: `RouteSpace`, whose genes are, in the order of
 the text: for a drawn path a flag for each `maybe`, a number for each `x` and each `scale` that is a
 hole; for a pool one gene for each group of `walk` and of `scale`, so `per slot` and `per hop` give one for
-each slot. A hop's scale is read only where the hop is walked. (The paper's matrix W has a scale for
-each pair of layers; of a walk only one a hop is ever read, so a hop is what has the gene.)
+each slot, `per pair` for each pair of layers, and a network for each of its weights. A scale is read only
+where the hop, or the pair, is walked.
 
 The flags of a pool start with the first lap of the model that the road begins with, as in the paper:
 the start is that model as it is, and everything else is left out.
@@ -20,6 +20,7 @@ from merge_dsl.meaning.values import (
     Draw,
     Expr,
     LetRef,
+    Network,
     Operation,
     Series,
     Word,
@@ -29,10 +30,11 @@ from merge_dsl.meaning.values import (
 from merge_dsl.space.candidate import Value
 from merge_dsl.space.compile import Space, compile_space, gene_of
 from merge_dsl.space.genes import Gene
+from merge_dsl.space.pairs import REACH, heights_of, pairs_of, scale_at, weight_names
 from merge_dsl.space.resolve import SHARED, Frame, Slot, SpaceError
-from merge_dsl.space.road import Layer, Road, groups_of_places, road_of
+from merge_dsl.space.road import TALLEST, Layer, Road, groups_of_places, road_of
 
-LONGEST = 100_000  # steps of one walk
+LONGEST = TALLEST  # steps of one walk
 
 
 class RouteSpace(NamedTuple):
@@ -133,10 +135,21 @@ def _name(hop: Hop) -> str:
 
 def _of_settings(recipe: Recipe, route: Route, road: Road) -> Iterator[Need]:
     for line in _lines(route):
-        groups = groups_of_places(line.per, road.places)
-        for number, label in dict.fromkeys(groups):
+        for number, label in groups_of_line(line, road):
             name = f"{line.name}[{label}]" if label else line.name
             yield from _needs(recipe, line.value, number, name)
+
+
+def groups_of_line(line: Assignment, road: Road) -> list[tuple[int, str]]:
+    """The groups of a line of a pool, each once: a number, and a name."""
+    if is_of_pairs(line):
+        return pairs_of(road).labels()
+    return list(dict.fromkeys(groups_of_places(line.per, road.places)))
+
+
+def is_of_pairs(line: Assignment) -> bool:
+    """Whether a line draws for each pair of layers: `scale = … per pair`."""
+    return line.name == "scale" and line.per is not None and line.per.unit == "pair"
 
 
 def _lines(route: Route) -> list[Assignment]:
@@ -158,6 +171,10 @@ def _needs(recipe: Recipe, expr: Expr, group: int, name: str) -> Iterator[Need]:
     elif isinstance(expr, Curve):
         for number, point in enumerate(expr.points, 1):
             yield from _needs(recipe, point, 0, f"{name}[point {number}]")
+    elif isinstance(expr, Network):
+        for number, of in enumerate(weight_names(expr.hidden) if expr.weights is None else ()):
+            draw = Draw("real", expr.span, expr.span, -REACH, REACH, start=0.0)
+            yield Slot(expr.span.start, SHARED, number), draw, f"{name}[{of}]"
     elif isinstance(expr, LetRef):
         yield from _needs(recipe, recipe.lets[expr.name].value, 0, expr.name)
 
@@ -181,7 +198,9 @@ def walk_of(space: RouteSpace, values: Sequence[Value]) -> tuple[Step, ...]:
     if len(values) != len(space.genes):
         raise SpaceError(f"{len(space.genes)} genes and {len(values)} values")
     look = dict(zip(space.slots, values, strict=True)).__getitem__
-    drawn = _of_pool(space, look) if space.route.pool else _of_path(space, space.route.hops, look)
+    if space.route.pool:
+        return tuple(_of_pool(space, look))
+    drawn = _of_path(space, space.route.hops, look)
     return (*map(Step, space.road.first), *drawn, *map(Step, space.road.last))
 
 
@@ -211,17 +230,51 @@ def _of_path(space: RouteSpace, hops: tuple[Hop, ...], look: Look) -> list[Step]
 
 
 def _of_pool(space: RouteSpace, look: Look) -> Iterator[Step]:
-    places, route = space.road.places, space.route
-    walk, scale = route.setting("walk"), route.setting("scale")
+    """The walk through a pool, with the layers that its ends pin."""
+    places, road, scale = space.road.places, space.road, space.route.setting("scale")
+    walked: list[tuple[Layer, int | None, float]] = [(layer, None, 0.0) for layer in road.first]
+    walk = space.route.setting("walk")
     taken = groups_of_places(walk.per if walk else None, places)
-    scales = groups_of_places(scale.per if scale else None, places)
     for number, place in enumerate(places):
         depth = number / max(len(places) - 1, 1)
         if walk is None or _number(space, walk.value, taken[number][0], depth, look):
-            factor = 1.0
-            if scale is not None:
-                factor = _number(space, scale.value, scales[number][0], depth, look)
-            yield Step(place.layer, factor)
+            walked.append((place.layer, number, depth))
+    walked += [(layer, None, 1.0) for layer in road.last]
+    if scale is None:
+        yield from (Step(layer) for layer, _, _ in walked)
+    elif is_of_pairs(scale) or isinstance(scale.value, Network):
+        yield from _of_pairs(space, scale, walked, look)
+    else:
+        groups = groups_of_places(scale.per, places)
+        for layer, at, depth in walked:
+            own = at is not None
+            group = groups[at][0] if at is not None else 0
+            yield Step(layer, _number(space, scale.value, group, depth, look) if own else 1.0)
+
+
+def _of_pairs(
+    space: RouteSpace,
+    scale: Assignment,
+    walked: list[tuple[Layer, int | None, float]],
+    look: Look,
+) -> Iterator[Step]:
+    """A walk whose scales depend on where each hop comes from."""
+    pairs, heights, value = pairs_of(space.road), heights_of(space.road), scale.value
+    weights: Sequence[float] = ()
+    if isinstance(value, Network):
+        slots = [Slot(value.span.start, SHARED, n) for n in range(value.size)]
+        weights = value.weights or [_plain(look(slot)) for slot in slots]
+    before: Layer | None = None
+    for layer, _, depth in walked:
+        pair = pairs.number(before, layer) if before is not None else None
+        if before is None or pair is None:
+            yield Step(layer)
+        elif isinstance(value, Network):
+            at = (heights[before], heights[layer], 2.0 * depth - 1.0)
+            yield Step(layer, scale_at(value, weights, at))
+        else:
+            yield Step(layer, _number(space, value, pair, depth, look))
+        before = layer
 
 
 def _number(space: RouteSpace, expr: Expr, group: int, depth: float, look: Look) -> float:

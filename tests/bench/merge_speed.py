@@ -63,7 +63,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
         save_random(folder, OF_THE_NOTE)
-        theirs = args.mergekit or _made(folder / "venv")
+        theirs = args.mergekit or made_venv(folder / "venv")
         slow = _table(folder, theirs, args.rounds)
         if args.large:
             for model in ("base", "a", "b"):
@@ -74,7 +74,7 @@ def main() -> int:
     return 1 if slow else 0
 
 
-def _made(folder: Path) -> Path:
+def made_venv(folder: Path) -> Path:
     """A venv with mergekit; torch is named beside it, or pip would fetch another."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"

@@ -111,3 +111,24 @@ def test_what_is_brought_by_use_has_other_words(
     assert 'trained_on = ["x"]' in shown and "remote_code" not in shown
     assert main(["plan", recipe, "--set", "kin.shore=0.4"]) == 1
     assert "no `let`, model or data `kin.shore`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ('{ subset = "ja"; split = "test" }', '{ split = "test" }'),
+        ('{ split = "test"; subset = "ja" }', '{ split = "test" }'),
+        ('{ revision = "abc" }', None),
+        ('{\n  subset = "ja"\n  split = "test"\n}', '{ split = "test" }'),
+    ],
+)
+def test_what_was_said_of_the_other_address_goes(
+    recipe: str, capsys: pytest.CaptureFixture[str], written: str, left: str | None
+) -> None:
+    line = f'data dev from "hf:nobody/has-this" {written}\n'
+    Path("r.merge").write_text(RECIPE.replace("let share", f"{line}let share"), encoding="utf-8")
+    Path("dev.jsonl").write_text('{"question": "?", "answer": "!", "split": "test"}\n')
+    assert main(["show", recipe, "--with", "dev=dev.jsonl"]) == 0
+    shown = capsys.readouterr().out
+    assert "subset" not in shown and "revision" not in shown
+    assert left is None or "".join(left.split()) in "".join(shown.split())

@@ -198,6 +198,10 @@ def test_hover(editor: Editor) -> None:
     assert "when to stop" in hover(editor, text, "budget")
     assert "ancestor" in hover(editor, text, "base base")
     assert hover(editor, "recipe x\n\n", "\n\n") == ""
+    road = "recipe x\nroute r {\n  scale = network(0.5..1.5, hidden = 2)\n}\n"
+    assert "from where it comes" in hover(editor, road, "network")
+    assert "default 4" in hover(editor, road, "hidden")
+    assert "a network" in hover(editor, road, "scale")
 
 
 def test_hover_while_nothing_parses(editor: Editor) -> None:
@@ -265,6 +269,10 @@ MERGE = HEAD + 'use "common.merge" as common\nlet share = 0.2..0.8 # 🍣\nmerge
         (MERGE + "}\nreport student {\n  ¦", ["cider"], ["maximize"]),
         (MERGE + "}\nroute road {\n¦", ["begin", "path", "repeat"], ["keep"]),
         (MERGE + "}\nroute road { path ¦", ["student", "maybe"], ["dev"]),
+        (MERGE + "}\nroute road { scale = ¦", ["network", "int"], ["eyes"]),
+        (MERGE + "}\nroute road { scale = network(¦", ["hidden", "weights"], ["sigma"]),
+        (MERGE + "}\nroute road { scale = 0.5..1.5 per ¦", ["pair", "hop"], ["eyes"]),
+        (MERGE + "language.layers by ties { scale = ¦", ["choice"], ["network"]),
         ("recipe x  # ¦", [], ["model", "recipe"]),
         ("recipe x  # lint: allow ¦", ["X306"], ["model"]),
         ("recipe x  # 絵 🍣\nmo¦", ["model"], ["keep"]),

@@ -190,5 +190,44 @@ def test_a_layer_count_that_nobody_knows(lint: Lint) -> None:
     head = HEAD + 'model c from "hf:nobody/nothing"\n'
     with pytest.raises(SpaceError, match="nothing is known of c"):
         compiled(lint, "  begin c\n  path c.layers\n  end c\n", head)
-    with pytest.raises(SpaceError, match="no 10000 layers"):
-        compiled(lint, "  begin c\n  path c.layers[0..99999999999]\n  end c\n", head)
+    road = "route r {\n  begin c\n  path c.layers[0..99999999999]\n  end c\n}\n"
+    assert ("R610", "c has no 10000 layers") in {
+        (d.code, d.message) for d in lint(head + road).diagnostics
+    }
+
+
+@pytest.mark.parametrize(
+    ("hops", "longest"),
+    [
+        ("a.layers x int 1..90000", "360,000"),
+        ("a.layers x 90000", "360,000"),
+        ("((a.layers x 900) x 900) x 900", "2,916,000,000"),
+        ("((a.layers x int 1..900) x 900) x int 1..900 step 2", "2,916,000,000"),
+        ("b.layers -> " + "(" * 40 + "a.layers" + ") x 3" * 40, f"{4 + 4 * 3**40:,}"),
+        ("a.layers[0] x 10001", "10,001"),
+    ],
+)
+def test_an_endless_road_is_refused_before_it_is_laid_out(
+    lint: Lint, hops: str, longest: str
+) -> None:
+    """None of these would come back if anything were multiplied out."""
+    found = lint(f"{HEAD}route r {{\n  begin a\n  path {hops}\n  end a\n}}\n").diagnostics
+    (told,) = [d for d in found if d.code == "R610"]
+    assert f"may have {longest} layers" in told.message and told.severity == "error"
+
+
+@pytest.mark.parametrize("hops", ["a.layers[0] x 10000", "(a.layers[0] x int 0..50) x int 0..200"])
+def test_a_long_road_is_a_road(lint: Lint, hops: str) -> None:
+    loaded = lint(
+        f"{HEAD}route r {{\n  begin a\n  path {hops} -> a.layers[1] x 0\n  end a\n"
+        "  require layers >= 1\n}\n"
+    )
+    assert loaded.recipe is not None, loaded.diagnostics
+
+
+def test_a_pool_without_end_is_refused(lint: Lint) -> None:
+    road = "  begin a\n  pool a.layers[*]\n  repeat = 90000\n  walk = flag per slot\n  end a\n"
+    found = lint(f"{HEAD}route r {{\n{road}}}\n").diagnostics
+    assert [d.message for d in found if d.code == "R610"] == [
+        "`r` would have more than 10000 slots"
+    ]

@@ -273,7 +273,7 @@ def test_a_hub_that_does_not_answer_is_said(
     assert wanted[why] in str(caught.value)
 
 
-def gguf(path: Path, count: int | None = None) -> Path:
+def gguf(path: Path, count: int | None = None, tensors: int = 1) -> Path:
     def text(value: str) -> bytes:
         return struct.pack("<Q", len(value)) + value.encode()
 
@@ -285,8 +285,9 @@ def gguf(path: Path, count: int | None = None) -> Path:
     body += text("llama.rope.freq_base") + struct.pack("<If", 6, 10000.0)
     body += text("tokenizer.ggml.scores") + struct.pack("<IIQ2f", 9, 6, 2, 0.0, 1.0)
     body += text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text("b")
+    body += text("token_embd.weight") + struct.pack("<I2QIQ", 2, 32, 2, 8, 0)
     entries = len(numbers) + 4 if count is None else count
-    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, entries) + body)
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, tensors, entries) + body)
     return path
 
 
@@ -294,6 +295,7 @@ def test_facts_of_a_gguf_file(tmp_path: Path) -> None:
     facts = read_facts(gguf(tmp_path / "small.gguf"))
     assert (facts.model_type, facts.layers, facts.hidden, facts.heads) == ("llama", 3, 32, 4)
     assert (facts.kv_heads, facts.vocab, facts.rope_theta, facts.head_dim) == (2, 2, 10000.0, 8)
+    assert (facts.tied, facts.parameters, facts.weight_bytes) == (True, 64, 256)
     (tmp_path / "t.merge").write_text(
         'recipe t\n\nmodel a from "file:small.gguf"\n\nmerge m {\n  keep language from a\n}\n'
     )
@@ -301,9 +303,10 @@ def test_facts_of_a_gguf_file(tmp_path: Path) -> None:
     assert main(["lock", str(tmp_path / "t.merge")]) == 0
 
 
-@pytest.mark.parametrize("damage", ["letters", "cut", "count", "type", "length"])
+@pytest.mark.parametrize("damage", ["letters", "cut", "count", "tensors", "type", "length"])
 def test_a_gguf_file_that_lies_is_not_believed(damage: str, tmp_path: Path) -> None:
-    path = gguf(tmp_path / "small.gguf", 1 << 40 if damage == "count" else None)
+    count, tensors = 1 << 40 if damage == "count" else None, 2 if damage == "tensors" else 1
+    path = gguf(tmp_path / "small.gguf", count, tensors)
     data = bytearray(path.read_bytes())
     if damage == "letters":
         data[:4] = b"GGML"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -25,6 +26,10 @@ from transformers import (  # noqa: E402
 
 from merge_dsl.meaning.methods import METHODS  # noqa: E402
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin  # noqa: E402
+from tests.vlm.words import japanese_tokenizer  # noqa: E402
+
+if TYPE_CHECKING:
+    from vlm.weights.source import Source
 
 LAYERS = 3
 UNITS = tuple(f"language.layers.{i}" for i in range(LAYERS))
@@ -85,10 +90,7 @@ def text_config(tokenizer: PreTrainedTokenizerFast, **changes: int) -> LlamaConf
     return LlamaConfig(
         vocab_size=len(tokenizer),
         tie_word_embeddings=False,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-        **(sizes | changes),
+        **({"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2} | sizes | changes),
     )
 
 
@@ -148,6 +150,30 @@ def parents(
         "tongue": save_language_model(root / "tongue", tokenizer, seed=2),
         "eyes": save_llava(root / "eyes", tokenizer, seed=3, max_shard_size="60KB"),
     }
+
+
+@pytest.fixture(scope="session")
+def japanese() -> PreTrainedTokenizerFast:
+    return japanese_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def two(
+    parents: Mapping[str, Path],
+    japanese: PreTrainedTokenizerFast,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> "dict[str, Source]":
+    """The small LLaVA, and a language model of its decoder with another, larger vocabulary."""
+    from vlm.weights.source import open_source
+
+    torch.manual_seed(9)
+    folder = tmp_path_factory.mktemp("japanese")
+    LlamaForCausalLM(
+        text_config(japanese, bos_token_id=1, eos_token_id=0, pad_token_id=2)
+    ).save_pretrained(folder)
+    japanese.save_pretrained(folder)
+    places = {"eyes": parents["eyes"], "tongue": folder}
+    return {name: open_source(name, place) for name, place in places.items()}
 
 
 @pytest.fixture

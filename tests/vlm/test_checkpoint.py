@@ -81,6 +81,18 @@ def test_an_index_of_tensors_that_are_not_there(sharded: Path) -> None:
         open_checkpoint(sharded)
 
 
+def test_an_index_that_points_elsewhere(sharded: Path) -> None:
+    index = json.loads((sharded / INDEX).read_text())
+    files = list(index["weight_map"].values())
+    home = max(files, key=files.count)  # it holds others too, so it is still read
+    other = next(file for file in files if file != home)
+    name = next(n for n, file in index["weight_map"].items() if file == home)
+    index["weight_map"][name] = other
+    (sharded / INDEX).write_text(json.dumps(index))
+    with pytest.raises(ModelError, match=f"is in {other}, and it is in {home}"):
+        open_checkpoint(sharded)
+
+
 def test_a_config_of_another_family(parents: Mapping[str, Path], tmp_path: Path) -> None:
     folder = Path(shutil.copytree(parents["eyes"], tmp_path / "model"))
     shutil.copy(parents["tongue"] / "config.json", folder / "config.json")

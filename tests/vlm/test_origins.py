@@ -120,13 +120,14 @@ def test_a_gguf_file_is_dequantised_once(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What transformers makes of the file is stood in for: the package `gguf` is an extra."""
+    """What transformers makes of the file is stood in for: what reads it is an extra (`test_real_model.py` reads one)."""
     file, calls = gguf_file(tmp_path / "small.gguf"), []
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     real = transformers.AutoModelForCausalLM.from_pretrained
     words = transformers.AutoTokenizer.from_pretrained
 
     def model(folder: Path, *, gguf_file: str, **how: Any) -> Any:
+        how.pop("quantization_config", None)
         calls.append((folder, gguf_file))
         return real(parents["tongue"], **how)
 

@@ -10,6 +10,8 @@ import torch
 from merge_dsl.cli import main
 from tests.vlm.test_lora import factors, save_adapter
 from tests.vlm.towers import VISION, contrastive, save_open_clip, save_tower
+from vlm.evaluator import Evaluator, Table
+from vlm.score import Ask
 from vlm.weights.source import open_source
 
 HALF: dict[str, Any] = {"mean": [0.5] * 3, "std": [0.5] * 3}
@@ -115,3 +117,63 @@ def test_a_run_searches_towers_and_adapters(
     assert main(["merge", "runs/seer/best.merge", "--out", "again"]) == 0
     for file in Path("out/seer").glob("*.safetensors"):
         assert file.read_bytes() == (Path("again") / file.name).read_bytes()
+
+
+HANDS = """recipe hands
+
+model eyes from "file:eyes"
+model left from "file:left"
+model right from "file:right"
+
+data looked_at from "file:rows.parquet" { split = "search" }
+data reported from "file:rows.parquet" { split = "report" }
+
+merge seer {
+  keep projector, language from eyes
+  vision by soup {
+    take left
+    take right { weight = 0.0..1.0 }
+  }
+}
+
+search seer {
+  maximize log_likelihood on looked_at
+  by = cma_es(sigma = 0.2)
+  budget = 3 trials
+  seed = 1
+}
+
+report seer {
+  likelihood on reported
+}
+
+write seer to "out/seer"
+"""
+
+
+def test_a_report_seats_towers_in_the_host(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_tower(place / "left", 5, hidden_act="quick_gelu")
+    save_tower(place / "right", 6, hidden_act="quick_gelu")
+    (place / "hands.merge").write_text(HANDS)
+    assert main(["evolve", str(place / "hands.merge"), "--quiet"]) == 0, capsys.readouterr().err
+    report = json.loads(Path("runs/hands/report.json").read_text())
+    rows = {model["name"]: model for model in report["models"]}
+    assert [(name, row["role"]) for name, row in rows.items()] == [
+        ("eyes", "parent"),
+        ("left in eyes", "parent"),
+        ("right in eyes", "parent"),
+        ("uniform soup", "baseline"),
+        ("evolved", "evolved"),
+    ]
+    assert {d["against"] for d in report["differences"]} == rows.keys() - {"evolved"}
+    # What a row says is what the checkpoint of that recipe says.
+    alone = HANDS.partition("search seer")[0].replace("    take right { weight = 0.0..1.0 }\n", "")
+    (place / "left.merge").write_text(alone)
+    assert main(["merge", str(place / "left.merge"), "--out", "alone", "--quiet"]) == 0
+    evaluator = Evaluator(
+        {"eyes": place / "eyes"}, {"reported": Table(place / "rows.parquet", split="report")}
+    )
+    ask = Ask("likelihood", "reported")
+    values = evaluator.taste_checkpoint(Path("alone"), [ask]).mean(ask)
+    assert rows["left in eyes"]["scores"][0]["value"] == pytest.approx(values, rel=1e-5)
+    assert len({row["scores"][0]["value"] for row in rows.values()}) > 3

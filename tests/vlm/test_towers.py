@@ -282,6 +282,21 @@ def test_a_processor_that_does_not_match_the_tower_is_said(
         Resident(keep, {"eyes": open_source("eyes", folder)})
 
 
+def test_a_processor_that_counts_other_patches_is_said(
+    parents: Mapping[str, Path], tmp_path: Path
+) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(parents["eyes"], tmp_path / "eyes"))
+    file = folder / "processor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"patch_size": 4}))
+    keep = Candidate("k", {}, (Keep((*KEPT, *UNITS), Origin("eyes")),), ())
+    with pytest.raises(
+        ModelError, match="counts patches of 4 by 4 pixels, and its tower cuts them"
+    ):
+        Resident(keep, {"eyes": open_source("eyes", folder)})
+
+
 def test_a_siglip_soup_is_an_open_clip_checkpoint(tmp_path: Path) -> None:
     import open_clip
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM
 
 from merge_dsl.cli import main
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin
@@ -16,43 +15,10 @@ from vlm.anatomy.parts import Role
 from vlm.errors import MergeError
 from vlm.resident import Resident
 from vlm.weights.source import Source, open_source
-from vlm.weights.tokens import check_same, shared_rows
+from vlm.weights.tokens import Words, check_same, shared_rows
 from vlm.weights.writer import write_model
 
 EMBED, HEAD = Role("language.embed", "weight"), Role("language.head", "weight")
-
-
-@pytest.fixture(scope="module")
-def japanese() -> PreTrainedTokenizerFast:
-    """A larger vocabulary, learnt from other words and so in another order, without an image token."""
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=["</s>", "<s>", "<pad>", "<unk>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    words = ["これは青い猫である", "赤いリンゴと緑の梨", "is it an apple or what", "何が見えますか"]
-    inner.train_from_iterator(words * 2, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
-    )
-
-
-@pytest.fixture(scope="module")
-def two(
-    parents: Mapping[str, Path],
-    japanese: PreTrainedTokenizerFast,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, Source]:
-    torch.manual_seed(9)
-    folder = tmp_path_factory.mktemp("japanese")
-    LlamaForCausalLM(text_config(japanese)).save_pretrained(folder)
-    japanese.save_pretrained(folder)
-    places = {"eyes": parents["eyes"], "tongue": folder}
-    return {name: open_source(name, place) for name, place in places.items()}
 
 
 def spoken(word: str | None = "shared", weight: float = 0.5) -> Candidate:
@@ -162,7 +128,7 @@ def test_from_the_text_of_a_recipe(
 
 @pytest.mark.parametrize(
     ("word", "said"),
-    [("whole", "N199"), ("shred", "did you mean `shared`?"), ("0.5", "K205")],
+    [("shred", "did you mean `shared`?"), ("0.5", "K205")],
 )
 def test_other_words(
     word: str,
@@ -202,14 +168,14 @@ def test_two_spellings_of_one_token(tmp_path: Path) -> None:
         "spaces",
         {"</s>": 0},
     )
-    rows = shared_rows((one, 6), {"other": (other, 7)})
+    rows = shared_rows(Words(one, 6), {"other": Words(other, 7)})
     assert rows.host.tolist() == [0, 1, 2, 3, 5]
     assert rows.of["other"].tolist() == [3, 4, 1, 5, 0]
-    assert shared_rows((one, 2), {"other": (other, 7)}).host.tolist() == [0, 1]
+    assert shared_rows(Words(one, 2), {"other": Words(other, 7)}).host.tolist() == [0, 1]
     with pytest.raises(MergeError, match="share no token"):
-        shared_rows((one, 6), {"other": (other, 0)})
+        shared_rows(Words(one, 6), {"other": Words(other, 0)})
     with pytest.raises(MergeError, match="row 0 is ' apple' in one and '</s>' in other"):
-        check_same([("one", one, 6), ("other", other, 7)])
+        check_same([("one", Words(one, 6)), ("other", Words(other, 7))])
 
 
 def test_a_damaged_tokenizer_is_no_traceback(tmp_path: Path) -> None:
@@ -217,4 +183,4 @@ def test_a_damaged_tokenizer_is_no_traceback(tmp_path: Path) -> None:
     for text in ("{", "[]", '{"model": {"vocab": [1]}}', '{"model": {"vocab": {"a": null}}}'):
         (one / "tokenizer.json").write_text(text)
         with pytest.raises(MergeError, match=r"tokenizer\.json cannot be read"):
-            shared_rows((one, 1), {"other": (one, 1)})
+            shared_rows(Words(one, 1), {"other": Words(one, 1)})

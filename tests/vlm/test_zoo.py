@@ -3,6 +3,7 @@
 import copy
 import io
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,11 @@ from PIL import Image
 from transformers import CLIPVisionModel, LlamaForCausalLM
 
 from merge_dsl.cli import main
-from vlm.evaluator import is_seeing
+from vlm.evaluator import Evaluator, Table, is_seeing
+from vlm.score import Ask
 from vlm.weights.source import open_source
 from vlm.zoo.build import lessons, tasks
+from vlm.zoo.build.hands import tune_tower
 from vlm.zoo.build.language import language_config, train_base
 from vlm.zoo.build.lessons import Fact
 from vlm.zoo.build.reading import early_states, read_pictures
@@ -27,7 +30,9 @@ from vlm.zoo.build.tokenizer import train_tokenizer
 from vlm.zoo.build.tower import tower_config, train_tower
 
 ZOO = Path(__file__).parents[2] / "vlm" / "zoo"
+RECIPES = ZOO.parents[1] / "recipes"
 MODELS = ("emoji-llm-base", "emoji-llm-ja", "emoji-vlm-en")
+TOWERS = ("tower-noto", "tower-fluent")
 TASKS = ("emoji-ja", "emoji-en", "emoji-vqa-ja")
 
 
@@ -44,7 +49,7 @@ def tables() -> Mapping[str, Sequence[dict[str, Any]]]:
 def test_models_are_small_enough_to_ship() -> None:
     sizes = [
         sum(f.stat().st_size for f in (ZOO / "models" / name).glob("*.safetensors"))
-        for name in MODELS
+        for name in (*MODELS, *TOWERS)
     ]
     assert max(sizes) <= 15e6 and sum(sizes) <= 45e6
 
@@ -107,11 +112,51 @@ def test_parents_share_one_decoder_and_one_vocabulary() -> None:
                 assert torch.equal(source.tensor(role), base.tensor(role))
 
 
-def test_the_shipped_recipe_is_clean_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = str(ZOO.parents[1] / "recipes" / "emoji_ja.merge")
+@pytest.mark.parametrize(("name", "dimensions"), [("emoji_ja", 16), ("two_hands", 4)])
+def test_a_shipped_recipe_is_clean_and_counted(
+    name: str, dimensions: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = str(RECIPES / f"{name}.merge")
     assert main(["lint", recipe]) == 0, capsys.readouterr().out
     assert main(["plan", recipe]) == 0
-    assert "16 dimensions" in capsys.readouterr().out
+    assert f"{dimensions} dimensions" in capsys.readouterr().out
+
+
+def test_towers_are_of_one_shape_and_go_on_from_one() -> None:
+    eyes = open_source("eyes", ZOO / "models" / "emoji-vlm-en")
+    towers = [open_source(name, ZOO / "models" / name) for name in TOWERS]
+    for tower in towers:
+        model, info = CLIPVisionModel.from_pretrained(tower.folder, output_loading_info=True)
+        assert not info["missing_keys"] and not info["unexpected_keys"]
+        own, shared = model.config.to_dict(), eyes.vision.to_dict()
+        assert all(
+            own[key] == shared[key] for key in shared if key not in ("_name_or_path", "dtype")
+        )
+    for role in (role for role in eyes.names if role.unit.startswith("vision.layers.")):
+        first, noto, fluent = (source.tensor(role).float() for source in (eyes, *towers))
+        way = (noto - first, fluent - first)
+        assert all(0 < step.norm() < first.norm() for step in way), role
+        assert not torch.equal(noto, fluent)
+
+
+def test_a_soup_of_two_hands_knows_a_third(tmp_path: Path) -> None:
+    """Better than either of its towers, as the README says."""
+    text = (RECIPES / "two_hands.merge").read_text(encoding="utf-8").partition("search seer")[0]
+    ask = Ask("likelihood", "naming")
+    table = {"naming": Table(ZOO / "data" / "emoji-en.parquet", split="report")}
+    evaluator = Evaluator({"eyes": ZOO / "models" / "emoji-vlm-en"}, table)
+    likelihoods = []
+    for name, weights in {"soup": (1, 1), "noto": (1, 0), "fluent": (0, 1)}.items():
+        shares = iter(weights)
+        filled, count = re.subn(
+            r"weight = .*(?= })", lambda _, shares=shares: f"weight = {next(shares)}.0", text
+        )
+        assert count == 2
+        recipe = tmp_path / f"{name}.merge"
+        recipe.write_text(filled, encoding="utf-8")
+        assert main(["merge", str(recipe), "--out", str(tmp_path / name), "--quiet"]) == 0
+        likelihoods.append(evaluator.taste_checkpoint(tmp_path / name, [ask]).mean(ask))
+    assert likelihoods[0] > max(likelihoods[1:]) > 0.1
 
 
 # ---- the builder: the same seed, the same bytes -----------------------------
@@ -207,6 +252,26 @@ def test_each_stage_of_the_english_vlm_moves_its_own_layers(world, facts: list[F
         key for key, value in model.state_dict().items() if not torch.equal(second[key], value)
     }
     assert {part_of(key) for key in moved} == {"3", "4", "5", "6", "7"}
+
+
+def test_a_tower_goes_on_alone_and_the_same_twice(world, tables, facts: list[Fact]) -> None:
+    tokenizer, _, model, _ = world
+    few = [
+        replace(f, peers=tuple(i for i in range(10) if i != n)) for n, f in enumerate(facts[:10])
+    ]
+    arrays = [np.asarray(Image.open(io.BytesIO(r["image"]["bytes"]))) for r in tables["emoji-ja"]]
+    pixels = torch.from_numpy(np.stack(arrays[:10])).permute(0, 3, 1, 2).contiguous()
+    first = copy.deepcopy(model.state_dict())
+    teacher = lessons.english_names(few, lessons.PLAIN)
+    settings = {"steps": 2, "peak": 1e-3, "title": "hand", "batch": 4}
+    towers = [
+        tune_tower(model, tokenizer, teacher, pixels, torch.arange(10), seed=s, **settings)
+        for s in (1, 1, 2)
+    ]
+    assert same(towers[0], towers[1]) and not same(towers[0], towers[2])
+    assert not same(towers[0], model.model.vision_tower)
+    assert all(torch.equal(first[key], value) for key, value in model.state_dict().items())
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def part_of(key: str) -> str:

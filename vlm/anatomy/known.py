@@ -19,6 +19,7 @@ from typing import Any
 
 from vlm.anatomy.body import Anatomy, Role
 from vlm.anatomy.plain import plain_anatomy
+from vlm.route.code import refuse_as_parent
 
 FORMAT = 1  # of the file; one more wherever `Anatomy` changes
 # What a config says of where it comes from and how it is stored, and not of the architecture.
@@ -39,6 +40,7 @@ def anatomy_of(
     file = None if trusted else _file(folder, listed)
     found = _kept(file, listed) if file is not None else None
     if found is None:
+        refuse_as_parent(folder)
         from vlm.anatomy.parts import anatomy, read_config
 
         found = anatomy(read_config(str(folder), trusted), listed, trusted)

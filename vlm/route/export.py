@@ -1,12 +1,14 @@
-"""A walk as an ordinary checkpoint: every hop a layer of its own, scales folded into the weights.
+"""A walk as a checkpoint: an ordinary one, every hop a layer of its own, scales folded into the weights.
 
 In: a walker and a walk. Out: a folder that `from_pretrained` opens and that computes what the walk
 computes: it is reopened before it takes its place, and refused where its logits differ. Its size is that
-of its hops.
+of its hops. Where no ordinary checkpoint can hold the walk it is written with code of its own
+(`vlm/route/custom.py`), and the result says why.
 """
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,16 @@ from merge_dsl.space.candidate import Walk
 from vlm.anatomy.parts import Role, memory_roles, skeleton
 from vlm.errors import MergeError
 from vlm.route.attention import attention_of, settings_of
+from vlm.route.custom import described, edited, items_of, put_code
 from vlm.route.fold import Change, Changes, NoFold, folded
-from vlm.route.verify import Difference, check_same
+from vlm.route.verify import Difference, Differs, check_same
 from vlm.route.walker import Walker
 from vlm.weights.raw import FLOATS, Numbers, of_tensor
 from vlm.weights.result import stored
 from vlm.weights.source import Source
 from vlm.weights.writer import Config, Item, Tell, dtype_of, write_items
+
+Edit = Callable[[Config], Config]
 
 
 def write_walk(
@@ -42,32 +47,48 @@ def write_walk(
 ) -> Difference:
     """Write `walk` to `out`, and return how far its logits are from those of the walk.
 
-    `inputs` are what both are asked; None draws some. Raises NoFold where no ordinary checkpoint can
-    hold the walk, MergeError where the one that was written does not compute it.
+    `inputs` are what both are asked; None draws some. Raises MergeError where nothing can hold the walk,
+    or what was written does not compute it.
     """
-    changes = folded(walker, walk)
-    settings = _settings(walker, walk)
-    untie = _untied(walker, walk, changes)
-    items = dict(_items(walker, walk, sources, changes, settings, untie))
-    found: list[Difference] = []
     spelt = dtype_of(walker.host, dtype)
+    found: list[Difference] = []
 
     def check(folder: Path) -> None:
         found.append(check_same(walker.put(walk), folder, walker.host, spelt, inputs))
 
-    write_items(
-        items,
-        walker.host,
-        [source.folder for source in sources.values()],
-        out,
-        recipe=recipe,
-        dtype=dtype,
-        shard_bytes=shard_bytes,
-        edit=partial(_edited, stack=walk.stack, settings=settings, untie=untie),
-        check=check,
-        tell=tell,
-    )
-    return found[0]
+    def write(items: dict[str, Item], edit: Edit, check: Callable[[Path], None]) -> None:
+        write_items(
+            items,
+            walker.host,
+            [source.folder for source in sources.values()],
+            out,
+            recipe=recipe,
+            dtype=dtype,
+            shard_bytes=shard_bytes,
+            edit=edit,
+            check=check,
+            tell=tell,
+        )
+
+    try:
+        changes = folded(walker, walk)
+        settings = _settings(walker, walk)
+        untie = _untied(walker, walk, changes)
+        items = dict(_items(walker, walk, sources, changes, settings, untie))
+        edit = partial(_edited, stack=walk.stack, settings=settings, untie=untie)
+        write(items, edit, check)
+        return found[0]
+    except (NoFold, Differs) as error:
+        why = error.what
+    said = described(walker, walk)
+
+    def with_code(folder: Path) -> None:
+        put_code(folder, said)
+        check(folder)
+
+    own = partial(edited, walker=walker, walk=walk, said=said)
+    write(dict(items_of(walker, walk, sources, said)), own, with_code)
+    return replace(found[-1], code=why)
 
 
 # ---- config --------------------------------------------------------------------
@@ -80,11 +101,11 @@ def _settings(walker: Walker, walk: Walk) -> dict[str, Any]:
             raise _no(walker, "the config of this tower does not count its layers one by one")
         return {"num_hidden_layers": len(walk.hops)}
     attention = attention_of(walker.body, walker.places(walk))
+    if any(attention.narrowed):
+        raise _no(walker, "its layers look back through windows of several sizes")
     if any(attention.turned):
         body, _ = walker.places(walk)[attention.turned.index(True)]
         raise _no(walker, f"{body.name} turns positions by other angles than {walk.begin}")
-    if any(attention.narrowed):
-        raise _no(walker, "its layers look back through windows of several sizes")
     return settings_of(walker.body, attention)
 
 

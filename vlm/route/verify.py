@@ -25,11 +25,19 @@ ROWS, LENGTH = 2, 24  # of the words that are drawn
 
 @dataclass(frozen=True)
 class Difference:
-    """The largest difference of two logits, the spread of all, and what was allowed."""
+    """The largest difference of two logits, the spread of all, and what was allowed.
+
+    `code` says why the folder has code of its own; None of an ordinary one.
+    """
 
     largest: float
     spread: float
     allowed: float
+    code: str | None = None
+
+
+class Differs(MergeError):
+    """What was written does not compute the walk."""
 
 
 def check_same(
@@ -49,7 +57,7 @@ def check_same(
     allowed = TOLERANCE if dtype == "fp32" else max(TOLERANCE, ROUNDING[dtype] * spread)
     if not largest <= allowed:  # NaN is no agreement either
         why = _small_stream(walking, asked)
-        raise MergeError(
+        raise Differs(
             f"the checkpoint of this walk, reopened, differs from it: logits by {largest:.2g}, where"
             f" {allowed:.2g} is allowed" + (f"; {why}" if why else ""),
             "scale later hops, or none: the walk itself runs as it is",

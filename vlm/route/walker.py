@@ -10,6 +10,7 @@ keeps stream and last output apart; at the first hop it is the embedding). Akiba
 (arXiv:2403.13187) write of the input of the layer, which is the first.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,7 @@ class Walker:
             self.bodies[name] = body if name in (walk.begin, walk.end) else body.bare()
         self.body = self.bodies[walk.begin]
         self.model: Any = self.body.model
+        self._read = {walk.begin: copy.deepcopy(self.body.config)}
         self._check(walk)
         self._put_end(walk)
         self._configs = [self.body.config]
@@ -123,12 +125,32 @@ class Walker:
         own, host = body.rotary, self.body.rotary
         if own is None or host is None or type(own) is type(host):
             return own
-        import copy
+        return type(host)(self.rotary_config(body))
 
-        config = copy.deepcopy(self.body.config)
+    def rotary_config(self, body: Body) -> Any:
+        """By what config the host's class turns positions as `body` does."""
+        if type(body.rotary) is type(self.body.rotary):
+            return self.own_config(body)
+        config = self.own_config(self.body)
         said = {k: v for k, v in (body.config.rope_parameters or {}).items() if v is not None}
         config.rope_parameters = {**(config.rope_parameters or {}), **said}
-        return type(host)(config)
+        return config
+
+    def own_config(self, body: Body) -> Any:
+        """The config of a body as it was read: that of the host changes with every walk."""
+        return copy.deepcopy(self._read.get(body.name, body.config))
+
+    def built_as(self, place: Place) -> tuple[str, int, str]:
+        """How a layer is built anew: its class, its number, and which config says the rest.
+
+        A layer of another class than the host's is dressed in one of the host's own.
+        """
+        body, number = place
+        layer = body.layers[number]
+        if type(layer) in {type(own) for own in self.body.layers}:
+            return type(layer).__name__, number, body.name
+        like = self._like(place)
+        return type(like).__name__, self.body.layers.index(like), f"{self.body.name} as {body.name}"
 
     # ---- at each hop -------------------------------------------------------
 
@@ -137,18 +159,19 @@ class Walker:
         layer = body.layers[number]
         if type(layer) in {type(own) for own in self.body.layers}:
             return share(layer)
-        kind, like = body.types[number], self.body.layers[0]
-        for candidate, own in zip(self.body.layers, self.body.types, strict=True):
-            if own == kind:
-                like = candidate
-                break
-        found = dressed(layer, like)
+        found = dressed(layer, self._like(place))
         if found is None:
             raise MergeError(
                 f"layer {number} of {body.name} is built in another way than those of {self.body.name}",
                 "walk models of one architecture",
             )
         return found
+
+    def _like(self, place: Place) -> nn.Module:
+        """A layer of the host's that attends in the same way, else its first."""
+        body, number = place
+        kinds = zip(self.body.layers, self.body.types, strict=True)
+        return next((own for own, kind in kinds if kind == body.types[number]), self.body.layers[0])
 
     def _attend(self, layer: nn.Module, hop: int, place: Place, attention: Attention) -> None:
         window, turned = attention.narrowed[hop], attention.turned[hop]

@@ -114,13 +114,21 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     if not folder.is_dir():
         raise ModelError(f"there is no folder {folder}", "check the model's address in the recipe")
     entries = open_files(folder, _files(folder)).entries
-    missing = sorted(_indexed(folder) - entries.keys())
+    index = folder / INDEX
+    said = weight_map(index) if index.exists() else {}
+    missing = sorted(said.keys() - entries.keys())
     if missing:
         raise ModelError(
             f"{folder / INDEX} lists {missing[0]}, which no shard holds"
             + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""),
             "fetch the model anew",
         )
+    for name, file in said.items():
+        if entries[name].file.name != file:
+            raise ModelError(
+                f"{index} says that {name} is in {file}, and it is in {entries[name].file.name}",
+                "fetch the model anew: index and shards are not of one model",
+            )
     return Checkpoint(folder, entries)
 
 

@@ -9,28 +9,31 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from vlm.errors import MissingExtra, ModelError
 
 SUFFIX = ".gguf"
+PACKAGES = ("gguf", "accelerate")  # transformers asks for both
 BEGINNING = 1 << 20  # bytes that tell two files of one name and size apart
 
 
 def as_folder(path: Path) -> Path:
     """`path` itself, unless it is a GGUF file: then the folder of the same model as safetensors.
 
-    Raises MissingExtra without the package `gguf`, ModelError for a file that cannot be read.
+    Raises MissingExtra without the packages that read one, ModelError for a file that cannot be read.
     """
     if path.suffix != SUFFIX or not path.is_file():
         return path
     folder = cache() / f"{path.stem}-{_mark(path)}"
     if folder.is_dir():
         return folder
-    if importlib.util.find_spec("gguf") is None:
-        raise MissingExtra(
-            f"{path} is quantised, and the package `gguf` that reads it is not installed",
-            "install it: pip install 'awase[gguf]'",
-        )
+    for package in PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(
+                f"{path} is quantised, and the package `{package}` that reads it is not installed",
+                "install it: pip install 'awase[gguf]'",
+            )
     part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
     part.mkdir(parents=True)
     try:
@@ -55,16 +58,31 @@ def _mark(path: Path) -> str:
 
 
 def _convert(path: Path, part: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from vlm.compat import ensure_torchvision
 
-    where = {"gguf_file": path.name, "local_files_only": True}
+    ensure_torchvision()
+
+    import torch
+    import transformers
+
+    where: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True}
+    how: dict[str, Any] = {"dtype": torch.float32}
+    if hasattr(transformers, "GgufConfig"):  # else weights stay in blocks where a kernel reads them
+        how["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path.parent, **where)
-        model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **where)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, **where)
+        model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, **where, **how)
     except Exception as error:  # its reader raises whatever a damaged file makes it raise
         raise ModelError(
             f"{path} cannot be dequantised: {error}", "fetch the file anew, or convert it by hand"
         ) from error
+    _forget(model)
     model.save_pretrained(part)
     tokenizer.save_pretrained(part)
+
+
+def _forget(model: Any) -> None:
+    """Its weights are plain numbers now, and still it says that they are quantised, and is not saved."""
+    model.hf_quantizer = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config

@@ -66,15 +66,19 @@ def _of(table: Mapping[str, Any]) -> Pixels | None:
 def check_processor(folder: Path, read_config: Callable[[], Any]) -> None:
     """Raise ModelError where the processor of a model makes pictures that its tower cannot read.
 
-    `read_config` is asked for the tower's size where config.json does not say it itself.
+    `read_config` is asked for what config.json does not say of the tower itself.
     """
+    said = _read(folder / "config.json").get("vision_config")
+
+    def tower(name: str) -> Any:
+        found = said.get(name) if isinstance(said, dict) else None
+        return found or getattr(getattr(read_config(), "vision_config", None), name, None)
+
+    _check_patches(folder, tower)
     found = pixels_of(folder)
     if found is None or found.size is None:
         return
-    said = _read(folder / "config.json").get("vision_config")
-    wanted = said.get("image_size") if isinstance(said, dict) else None
-    if wanted is None:
-        wanted = getattr(getattr(read_config(), "vision_config", None), "image_size", None)
+    wanted = tower("image_size")
     if wanted is None:
         return
     high, wide = (wanted, wanted) if isinstance(wanted, int) else tuple(wanted)[:2]
@@ -83,6 +87,18 @@ def check_processor(folder: Path, read_config: Callable[[], Any]) -> None:
             f"the processor in {folder} makes pictures of {found.size[0]} by {found.size[1]},"
             f" and its tower reads {high} by {wide}",
             "copy preprocessor_config.json from the model that the tower came with",
+        )
+
+
+def _check_patches(folder: Path, tower: Callable[[str], Any]) -> None:
+    """A processor that counts the patches of a picture must cut it as the tower does."""
+    counted = _read(folder / "processor_config.json").get("patch_size")
+    cut = tower("patch_size") if isinstance(counted, int) else None
+    if isinstance(cut, int) and counted != cut:
+        raise ModelError(
+            f"the processor in {folder} counts patches of {counted} by {counted} pixels,"
+            f" and its tower cuts them {cut} by {cut}",
+            "copy processor_config.json from the model that the tower came with",
         )
 
 

@@ -14,8 +14,7 @@ from typing import Any
 from xxhash import xxh3_128_hexdigest
 
 from merge_dsl.meaning.prints import PrintError, Prints
-from merge_dsl.meaning.stages import SCHEME as STAGE
-from merge_dsl.space.candidate import Blend, Candidate, Keep, Place
+from merge_dsl.space.candidate import STAGE, Blend, Candidate, Keep, Place
 from vlm.errors import ModelError
 from vlm.merge import Portion, Sources, portion_of, portions_of
 from vlm.weights.source import Source
@@ -65,7 +64,16 @@ def _origins(
         portion = portion_of(portions, host.anatomy.roles[made.sources[0]])
         assert portion is not None  # `check_whole` has looked
         tensors[name] = _origin(portion)
-    return {"merge": candidate.name, "models": models, "tensors": tensors}
+    words = {"vocabulary": _words(host)} if host.taken is not None else {}
+    return {"merge": candidate.name, "models": models, **words, "tensors": tensors}
+
+
+def _words(host: Source) -> dict[str, Any]:
+    """Where the rows of a taken tokenizer come from, but for those that a blend makes."""
+    assert host.taken is not None
+    donor, found = host.taken.donor, host.taken.move
+    moved = {t.name: {"row": t.new, "from": host.name, "its row": t.old} for t in found.moved}
+    return {"rows": found.rows, "tokens": found.size, "of": donor, "moved": moved}
 
 
 def _print(digests: Mapping[str, str]) -> str:
@@ -126,12 +134,16 @@ def _card(candidate: Candidate, host: Source, recipe: str, named: list[str]) -> 
         head.insert(1, "pipeline_tag: image-text-to-text")
     rows = [f"| `{name}` | {_shown(place)} |" for name, place in candidate.models.items()]
     made = [*map(_line, candidate.keeps), *map(_line, candidate.blends)]
+    words = f"Config, tokenizer and processor are those of `{host.name}`."
+    if host.taken is not None:
+        names = ", ".join(f"`{token.name}`" for token in host.taken.move.moved)
+        words = f"Config and processor are those of `{host.name}`, the tokenizer is `{host.taken.donor}`'s"
+        words += f", with {names} added." if names else "."
     fence = "````" if "```" in recipe else "```"
     return "\n".join(
         [
             "---", *head, "---", "", f"# {candidate.name}", "",
-            "Blended with awase from these models, by the recipe below. Config, tokenizer and processor are"
-            f" those of `{host.name}`.",
+            f"Blended with awase from these models, by the recipe below. {words}",
             "", "| model | from |", "|---|---|", *rows, "", *made, "",
             f"Where each tensor comes from, and fingerprints of the parents' files: `{ORIGINS}`.",
             "", fence, recipe.rstrip(), fence, "",

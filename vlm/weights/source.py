@@ -20,6 +20,7 @@ from vlm.weights.raw import Raw, as_tensor
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from vlm.weights.moved import Taken
     from vlm.weights.open_clip import Spelling
     from vlm.weights.views import Weights
 
@@ -40,6 +41,7 @@ class Source:
     difference: bool = False  # what is added to a model, not a model
     partial: bool = False  # a difference that is zero in every tensor that it does not hold
     trusted: bool = False  # the recipe allows code in its folder to be run
+    taken: "Taken | None" = None  # the tokenizer of another, of a host that takes it
     resident: dict[Role, Raw] = field(default_factory=dict, repr=False)
     # What data say of its tensors, by what is measured and on which data: see `vlm/measure.py`.
     measured: dict[tuple[str, str], dict[Role, Raw | None]] = field(
@@ -103,18 +105,29 @@ class Source:
         return {n: Made((n,), itself) for n, role in roles.items() if role in self.anatomy.shapes}
 
 
+NONE: Mapping[str, tuple[str, Mapping[str, Any]]] = {}
+
+
 def open_sources(
     models: Mapping[str, Path],
     differences: Collection[str] = (),
     trusted: Collection[str] = (),
+    architectures: Mapping[str, tuple[str, Mapping[str, Any]]] = NONE,
     pickled: Collection[str] = (),
 ) -> dict[str, Source]:
     """Open the parents of a merge, and see in them what the recipe says they are.
 
-    Pickles are read of those in `pickled` alone. Adapters come last: which tensor an adapter changes is known from the models beside it.
+    `architectures` are those of bare checkpoints: what open_clip calls one, and its configuration. Pickles
+    are read of those in `pickled` alone. Adapters come last: which tensor an adapter changes is known from
+    the models beside it.
     """
     found: dict[str, Source] = {}
-    models = {n: as_safetensors(f) if n in pickled else f for n, f in models.items()}
+    opened = set(pickled) - architectures.keys()
+    models = {n: as_safetensors(f) if n in opened else f for n, f in models.items()}
+    for name in models.keys() & architectures.keys():
+        from vlm.weights.open_clip_bare import Architecture, bare_folder
+
+        models[name] = bare_folder(models[name], Architecture(*architectures[name]))
     for name, folder in models.items():
         if not is_adapter(folder):
             found[name] = open_source(

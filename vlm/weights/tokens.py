@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,13 @@ from vlm.errors import MergeError
 
 FILE = "tokenizer.json"
 BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+class Words(NamedTuple):
+    """A vocabulary: where its tokenizer lies, and how many rows there are."""
+
+    folder: Path
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -35,22 +42,16 @@ def has_tokens(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def shared_rows(
-    host: tuple[Path, int], parents: Mapping[str, tuple[Path, int]], name: str = "the host"
-) -> Rows:
+def shared_rows(host: Words, parents: Mapping[str, Words], name: str = "the host") -> Rows:
     """The tokens that the host and all parents have; each comes with the rows of its embedding.
 
     In the order of the host's rows. Raises MergeError where a tokenizer cannot be read, or none is
     shared.
     """
-    for other, (folder, _) in ((name, host), *parents.items()):
-        if not has_tokens(folder):
-            raise MergeError(
-                f"{other} has no {FILE}, so nobody can say which row is which token",
-                f"save its tokenizer with transformers, which writes {FILE}",
-            )
-    own = _table(*host)
-    tables = {other: _table(*place) for other, place in parents.items()}
+    for other, words in ((name, host), *parents.items()):
+        need_tokens(other, words.folder)
+    own = _table(host)
+    tables = {other: _table(words) for other, words in parents.items()}
     both = [token for token in own if all(token in table for table in tables.values())]
     if not both:
         raise MergeError(
@@ -64,12 +65,21 @@ def shared_rows(
     return Rows(at(own), {other: at(tables[other]) for other in parents})
 
 
-def check_same(folders: Sequence[tuple[str, Path, int]]) -> None:
+def need_tokens(name: str, folder: Path) -> None:
+    """Raise MergeError where a folder does not say which row is which token."""
+    if not has_tokens(folder):
+        raise MergeError(
+            f"{name} has no {FILE}, so nobody can say which row is which token",
+            f"save its tokenizer with transformers, which writes {FILE}",
+        )
+
+
+def check_same(vocabularies: Sequence[tuple[str, Words]]) -> None:
     """Raise MergeError where a row is one token in the first and another in a later one.
 
     Of folders without a tokenizer nothing is said.
     """
-    known = [(name, _table(folder, rows)) for name, folder, rows in folders if has_tokens(folder)]
+    known = [(name, _table(words)) for name, words in vocabularies if has_tokens(words.folder)]
     for name, table in known[1:]:
         first, expected = known[0]
         rows = {row: token for token, row in table.items()}
@@ -78,7 +88,7 @@ def check_same(folders: Sequence[tuple[str, Path, int]]) -> None:
             if other != token:
                 raise MergeError(
                     f"row {row} is {_shown(token)} in {first} and {_shown(other)} in {name}",
-                    "write `vocabulary = shared` in this blend, or keep embed and head from one model",
+                    "blend embed and head with `vocabulary = shared` or `whole`, or keep them from that model",
                 )
 
 
@@ -88,11 +98,12 @@ def _shown(token: Hashable) -> str:
     return repr(token[1]) if isinstance(token, tuple) else repr(token)
 
 
-def _table(folder: Path, rows: int) -> dict[Hashable, int]:
+def _table(words: Words) -> dict[Hashable, int]:
     """Token -> row, of the rows that there are."""
-    stat = (folder / FILE).stat()
-    table = _read(folder / FILE, stat.st_mtime_ns, stat.st_size)
-    return {token: row for token, row in table.items() if 0 <= row < rows}
+    file = words.folder / FILE
+    stat = file.stat()
+    table = _read(file, stat.st_mtime_ns, stat.st_size)
+    return {token: row for token, row in table.items() if 0 <= row < words.rows}
 
 
 @lru_cache(maxsize=16)

@@ -93,16 +93,20 @@ class Respelt:
 
 @dataclass(frozen=True)
 class Changed:
-    """The tensors of another, but for some that are computed from it and keep name and dtype."""
+    """The tensors of another, but for some that are computed and keep their names.
+
+    `place` is another folder for what lies beside the weights.
+    """
 
     inner: Weights
     changes: Mapping[str, Callable[[], Tensor]]
     entries: Mapping[str, Entry]
+    place: Path | None = None
 
     @property
     def folder(self) -> Path:
-        """Where its files lie."""
-        return self.inner.folder
+        """Where its other files lie."""
+        return self.place or self.inner.folder
 
     @property
     def dtype(self) -> str:

@@ -23,6 +23,7 @@ from merge_dsl.meaning.engines import SHARD_BYTES
 from merge_dsl.space.candidate import Candidate
 from vlm.merge import Sources, check_whole, host_of, portions_of
 from vlm.methods.arrays import steady_memory
+from vlm.vocabulary import with_words
 from vlm.weights.check import check_written
 from vlm.weights.checkpoint import INDEX, SINGLE
 from vlm.weights.pixels import check_processor
@@ -75,6 +76,7 @@ def write_model(
     check_target(out, parents)
     host = host_of(candidate, sources)
     sources = _fitted(candidate, host, sources)
+    host = with_words(candidate, host, sources)
     check_whole(candidate, host, sources)
     result = Result(portions_of(candidate, host), host, sources)
     items = {
@@ -210,7 +212,7 @@ def _write_index(path: Path, shards: Mapping[str, Mapping[str, Planned]], total:
 
 def _copy_rest(host: Path, part: Path, dtype: str, edit: Callable[[Config], Config]) -> None:
     """Config, tokenizer, processor and templates of the host; its weights stay behind."""
-    for file in _other_files(host):
+    for file in other_files(host):
         if file.name == "config.json":
             config = json.loads(file.read_text(encoding="utf-8"))
             config = _with_dtype(edit(config), dtype)
@@ -220,7 +222,7 @@ def _copy_rest(host: Path, part: Path, dtype: str, edit: Callable[[Config], Conf
             shutil.copyfile(file, part / file.name)
 
 
-def _other_files(folder: Path) -> Iterator[Path]:
+def other_files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.iterdir()):
         ours = file.name in (PROVENANCE, ORIGINS, CARD)  # those say how another model was made
         skipped = ours or file.name.endswith(WEIGHT_FILES)

@@ -26,7 +26,7 @@ OF_SEARCH = ("maximize", "minimize", "require")
 OF_ROUTE = ("begin", "end", "pool", "path", "require")
 VALUES = ("choice", "log", "int", "flag")
 CLAUSES = ("per", "at", "when", "start", "step", "or")
-UNITS = ("layer", "layers", "part", "slot", "hop")
+UNITS = ("layer", "layers", "part", "slot", "hop", "pair")
 OPERATORS = ("=", "+", "-", "*", "/", ",", "(", "[", "|", "->", "<=", ">=", "<", ">")
 
 
@@ -195,6 +195,8 @@ def _value(document: Document, cursor: Cursor) -> Iterator[Option]:
         yield from _named(document, "data")
     elif last in OPERATORS or last in ("start", "step", "log", "int"):
         yield from _keywords(*VALUES)
+        if last == "=" and texts[0] == "scale" and signatures.is_in_route(cursor):
+            yield Option("network", "word", signatures.NETWORK)
         yield from _named(document, "let")
     elif len(texts) > 1 and texts[-2] == "when":
         yield from _keywords("is")

@@ -72,6 +72,10 @@ def _word(document: Document, cursor: Cursor, offset: int) -> str | None:
         about = look(word)
         if about is not None:
             return about
+    if word == "network" and inside == "route":
+        return f"**network**: {signatures.NETWORK}" + signatures.bullets(
+            signatures.OF_NETWORK.values()
+        )
     if word not in KEYWORDS or cursor.last in NAMING:
         return None
     return f"**{word}**: {KEYWORDS[word]}"

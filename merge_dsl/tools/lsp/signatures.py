@@ -10,6 +10,7 @@ from merge_dsl.meaning.engines import ENGINES, Option
 from merge_dsl.meaning.methods import BLEND, METHODS, Setting
 from merge_dsl.meaning.metrics import METRICS
 from merge_dsl.meaning.parts import KINDS, SHORT, TREE
+from merge_dsl.meaning.values import HIDDEN, WIDEST
 from merge_dsl.tools.lsp.cursor import Cursor
 
 BLOCKS: dict[str, dict[str, Option]] = {
@@ -24,6 +25,19 @@ KINDS_ABOUT = {
     "mlp": "the inner part of each layer, its experts among it",
     "norms": "all of a layer that is neither attention nor its inner part",
 }
+ROUTE = {
+    "repeat": "how often the pool is laid out; a whole number",
+    "walk": "which slots are walked: true, false or `flag per slot`",
+    "scale": "what enters a layer is multiplied by this: a range `per hop` or `per pair`, or a network",
+    "scale_of": "stream, the whole residual stream, or mlp, what the layer before has added last",
+}
+NETWORK = (
+    "a scale for each hop from where it comes, where it leads and its slot; its weights are drawn"
+)
+OF_NETWORK = {
+    "hidden": f"`hidden`: whole number 1 to {WIDEST}, default {HIDDEN}; units of its one hidden layer",
+    "weights": "`weights`: list of 5 times `hidden` and one more; stands here once they are found",
+}
 KEPT = "read and checked; this version cannot run it yet"
 
 
@@ -34,7 +48,7 @@ def method(name: str) -> str | None:
         return None
     head = f"{name}(seed)" if found.random else name
     lines = [f"**{head}**: {found.about}", f"base: {found.base}"]
-    return "\n\n".join(lines) + _bullets(setting(n, s) for n, s in found.settings.items())
+    return "\n\n".join(lines) + bullets(setting(n, s) for n, s in found.settings.items())
 
 
 def metric(name: str) -> str | None:
@@ -45,14 +59,14 @@ def metric(name: str) -> str | None:
     way = "higher is better" if found.higher_is_better else "lower is better"
     reads = "generated answers" if found.reads == "answer" else "the likelihood of references"
     settings = (_words(name, words) for name, words in found.settings.items())
-    return f"**{name}**: {found.about}\n\nreads {reads}; {way}" + _bullets(settings)
+    return f"**{name}**: {found.about}\n\nreads {reads}; {way}" + bullets(settings)
 
 
 def engine(name: str) -> str | None:
     """The signature of a search engine."""
     if name not in ENGINES:
         return None
-    return f"**{name}**" + _bullets(option(n, o) for n, o in ENGINES[name].items())
+    return f"**{name}**" + bullets(option(n, o) for n, o in ENGINES[name].items())
 
 
 def part(name: str) -> str | None:
@@ -101,6 +115,8 @@ def settings_at(cursor: Cursor) -> dict[str, str]:
             return {"seed": SEED} if METHODS[called].random else {}
         if called in METRICS:
             return {n: _words(n, words) for n, words in METRICS[called].settings.items()}
+        if called == "network" and is_in_route(cursor):
+            return OF_NETWORK
         return {n: option(n, o) for n, o in ENGINES.get(called, {}).items()}
     if not cursor.heads or not cursor.heads[-1]:
         return {}
@@ -108,7 +124,7 @@ def settings_at(cursor: Cursor) -> dict[str, str]:
     if first in BLOCKS:
         return {name: option(name, o) for name, o in BLOCKS[first].items()}
     if first == "route":
-        return {name: f"`{name}`: {KEPT}" for name in engines.ROUTE}
+        return {name: f"`{name}`: {ROUTE[name]}" for name in engines.ROUTE}
     inner = first in ("take", "each")
     tables = [METHODS[chosen].settings for chosen in methods_at(cursor)]
     return {
@@ -117,6 +133,11 @@ def settings_at(cursor: Cursor) -> dict[str, str]:
         for name, of in table.items()
         if not (inner and of.scope == "shared")
     }
+
+
+def is_in_route(cursor: Cursor) -> bool:
+    """Whether a place is inside the block of a route."""
+    return bool(cursor.heads and cursor.heads[-1]) and cursor.heads[-1][0].text == "route"
 
 
 def words_at(cursor: Cursor) -> list[tuple[str, str]]:
@@ -166,5 +187,6 @@ def _bounds(low: float | None, high: float | None) -> str:
     return f" up to {high:g}" if low is None else f" {low:g} to {high:g}"
 
 
-def _bullets(lines: Iterable[str]) -> str:
+def bullets(lines: Iterable[str]) -> str:
+    """A list, below what stands before it."""
     return "\n" + "".join(f"\n- {line}" for line in lines)

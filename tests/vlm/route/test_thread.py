@@ -10,6 +10,8 @@ from merge_dsl.cli import main
 from tests.vlm.conftest import Told, save_language_model, save_llava
 from tests.vlm.route.tiny_road import DRAWN, MODELS, POOL, TAIL, recipe
 from tests.vlm.tiny import done, records, weights
+from vlm.reader import open_reader
+from vlm.route.code import is_ours
 
 
 @pytest.fixture(autouse=True)
@@ -71,18 +73,22 @@ def test_equal_walks_are_scored_once(place: Path) -> None:
     assert len(first) < len(trials)
 
 
-def test_a_walk_that_no_checkpoint_can_hold_is_reported_all_the_same(
-    place: Path, tokenizer: object, told: Told
+def test_a_walk_that_no_ordinary_checkpoint_can_hold_leaves_with_code(
+    place: Path, tokenizer: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (place / "tongue").unlink()
     rope = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}
     save_language_model(place / "tongue", tokenizer, seed=9, **rope)  # type: ignore[arg-type]
-    said = told(recipe(DRAWN), code=1)
+    done(place, recipe(DRAWN))
+    said = capsys.readouterr().out
+    assert "it opens with trust_remote_code=True alone: no ordinary checkpoint can hold" in said
     assert "tongue turns positions by other angles than eyes" in said
-    assert "the walk itself runs" in said and not Path("out").exists()
     report = json.loads(Path("runs/tiny/report.json").read_text())
-    assert any("scored from memory" in note for note in report["notes"])
-    assert main(["merge", "runs/tiny/best.merge", "--out", "again"]) == 1
+    assert report["models"][-1]["role"] == "evolved"
+    assert not any("scored from memory" in note for note in report["notes"])
+    assert is_ours(Path("out/tiny")) and open_reader(Path("out/tiny"), True).tokenizer
+    assert main(["merge", "runs/tiny/best.merge", "--out", "again"]) == 0
+    assert weights(Path("out/tiny")) == weights(Path("again")) and weights(Path("again"))
 
 
 def test_roads_that_do_not_run(place: Path, told: Told) -> None:
@@ -95,14 +101,16 @@ def test_roads_that_do_not_run(place: Path, told: Told) -> None:
 
 
 def test_a_stream_too_small_to_fold_is_named(
-    place: Path, parents: Mapping[str, Path], told: Told
+    place: Path, parents: Mapping[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("eyes", "tongue"):
         (place / name).unlink()
         (place / name).symlink_to(parents[name])
-    said = told(recipe(POOL), code=1)
+    done(place, recipe(POOL))
+    said = capsys.readouterr().out
+    assert "it opens with trust_remote_code=True alone" in said
     assert "the stream is so small that the norm's epsilon is" in said
-    assert not Path("out/tiny").exists() and Path("runs/tiny/report.json").exists()
+    assert is_ours(Path("out/tiny")) and Path("runs/tiny/report.json").exists()
 
 
 def test_a_frozen_road_may_require_too_much(

@@ -141,9 +141,19 @@ def picture_loss(
     draw: random.Random,
 ) -> Tensor:
     """Cross-entropy of the answers to questions about pictures; `draw` chooses the drawings."""
-    embed, language = model.get_input_embeddings(), model.model.language_model
-    ids, labels = batch_of(tokenizer, lessons, album.features.shape[2])
     seen = album.show([lesson.fact for lesson in lessons], draw)
+    return answer_to_seen(model, tokenizer, lessons, seen)
+
+
+def answer_to_seen(
+    model: LlavaForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    lessons: list[Lesson],
+    seen: Tensor,
+) -> Tensor:
+    """Cross-entropy of the answers where the tower gives `seen`, (n, patches, width), one a lesson."""
+    embed, language = model.get_input_embeddings(), model.model.language_model
+    ids, labels = batch_of(tokenizer, lessons, seen.shape[1])
     seen = model.model.multi_modal_projector(seen).to(embed.weight.dtype)
     at_image = (ids == model.config.image_token_id).unsqueeze(-1)
     vectors = embed(ids).masked_scatter(at_image, seen)

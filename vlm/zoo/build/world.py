@@ -2,8 +2,8 @@
 
 The steps, in their order, each from a seed of its own: drawings and tasks, tokenizer, base language
 model, tower, the English VLM in three stages (it reads, it names, it answers in English), the Japanese
-language model. On one machine the same seeds give the same bytes: one torch thread, because sums of
-floats depend on their order.
+language model, and two towers that go on from the VLM's, each on its own hands. On one machine the
+same seeds give the same bytes: one torch thread, because sums of floats depend on their order.
 """
 
 import argparse
@@ -34,18 +34,20 @@ from transformers import (  # noqa: E402
 
 from vlm.zoo.build import lessons, tasks, words  # noqa: E402
 from vlm.zoo.build.concepts import Concept, read_concepts  # noqa: E402
+from vlm.zoo.build.hands import tune_tower  # noqa: E402
 from vlm.zoo.build.language import train_base, tune_text  # noqa: E402
 from vlm.zoo.build.lessons import Fact  # noqa: E402
 from vlm.zoo.build.pictures import SIZE, drawings  # noqa: E402
 from vlm.zoo.build.reading import name_pictures, read_pictures  # noqa: E402
 from vlm.zoo.build.seeing import Album, aim_at, assemble, teach_pictures  # noqa: E402
-from vlm.zoo.build.sources import read_json  # noqa: E402
+from vlm.zoo.build.sources import HANDS, read_json  # noqa: E402
 from vlm.zoo.build.tokenizer import train_tokenizer  # noqa: E402
 from vlm.zoo.build.tower import MEAN, STD, train_tower  # noqa: E402
 from vlm.zoo.build.training import say  # noqa: E402
 from vlm.zoo.build.words import Language  # noqa: E402
 
 READERS = 4  # how many first layers learn to read pictures; the others learn to answer in English
+SEEN = tuple(hand for hand in HANDS if hand != tasks.HAND)
 VIEWS = 16  # of each drawing that language models learn from: one as it is, the others augmented
 
 LANGUAGES: tuple[Language, ...] = ("en", "ja")
@@ -99,15 +101,30 @@ def build(out: Path, work: Path) -> None:
         settings: dict[str, Any] = {"steps": 1000, "peak": 6e-4, "seed": 17, "layers": last}
         return teach_pictures(naming, tokenizer, teacher, album(naming), **settings)
 
+    def tuned_tower(hands: tuple[str, ...], seed: int) -> CLIPVisionModel:
+        teacher = lessons.english_names(facts, lessons.PLAIN)
+        settings: dict[str, Any] = {"steps": 900, "peak": 5e-4, "seed": seed, "title": hands[0]}
+        return tune_tower(english, tokenizer, teacher, *album_of(rows, concepts, hands), **settings)
+
+    def noto_tower() -> CLIPVisionModel:
+        return tuned_tower(("noto", "noto-v1"), seed=11)
+
+    def fluent_tower() -> CLIPVisionModel:
+        return tuned_tower(("fluent",), seed=12)
+
     base = made(work / "base", LlamaForCausalLM, base_model)
     tower = made(work / "tower", CLIPVisionModel, tower_model)
     reading = made(work / "reading", LlavaForConditionalGeneration, reading_model)
     naming = made(work / "naming", LlavaForConditionalGeneration, naming_model)
     english = made(work / "english", LlavaForConditionalGeneration, english_model)
     japanese = made(work / "japanese", LlamaForCausalLM, japanese_model)
+    noto = made(work / "tower-noto", CLIPVisionModel, noto_tower)
+    fluent = made(work / "tower-fluent", CLIPVisionModel, fluent_tower)
     save(base, tokenizer, out / "models" / "emoji-llm-base")
     save(japanese, tokenizer, out / "models" / "emoji-llm-ja")
     save(english, tokenizer, out / "models" / "emoji-vlm-en")
+    save(noto, image_processor(), out / "models" / "tower-noto")
+    save(fluent, image_processor(), out / "models" / "tower-fluent")
 
 
 def made(folder: Path, kind: Any, make: Callable[[], Any]) -> Any:
@@ -183,27 +200,29 @@ def corpus(facts: Sequence[Fact]) -> list[str]:
     return texts
 
 
-def album_of(rows: Sequence[dict[str, Any]], concepts: Sequence[Concept]) -> tuple[Tensor, Tensor]:
-    """Drawings of every hand but the unseen one: uint8 (n, 3, 64, 64), and what each shows (n)."""
+def album_of(
+    rows: Sequence[dict[str, Any]], concepts: Sequence[Concept], hands: Sequence[str] = SEEN
+) -> tuple[Tensor, Tensor]:
+    """Drawings of some hands, all but the unseen one: uint8 (n, 3, 64, 64), and what each shows (n)."""
     index = {concept.code: i for i, concept in enumerate(concepts)}
-    seen = [row for row in rows if row["hand"] != tasks.HAND]
+    seen = [row for row in rows if row["hand"] in hands]
     arrays = [np.asarray(Image.open(io.BytesIO(row["image"]["bytes"]))) for row in seen]
     pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous()
     return pixels, torch.tensor([index[row["code"]] for row in seen])
 
 
-def save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """An ordinary transformers checkpoint in fp16, with its tokenizer or processor."""
+def save(model: Any, reader: PreTrainedTokenizerFast | CLIPImageProcessorPil, folder: Path) -> None:
+    """An ordinary transformers checkpoint in fp16, with its tokenizer, processor, or a tower's pixels."""
     model.half().eval()
-    model.generation_config.max_new_tokens = 24
+    if not isinstance(model, CLIPVisionModel):
+        model.generation_config.max_new_tokens = 24
     model.save_pretrained(folder)
     config = folder / "config.json"
     plain = without_paths(json.loads(config.read_text(encoding="utf-8")))
     config.write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if isinstance(model, LlavaForConditionalGeneration):
-        processor_of(tokenizer, model).save_pretrained(folder)
-    else:
-        tokenizer.save_pretrained(folder)
+        reader = processor_of(reader, model)
+    reader.save_pretrained(folder)
     model.float()
     size = sum(file.stat().st_size for file in folder.iterdir())
     say(f"{folder.name}: {size / 1e6:.1f} MB")
@@ -218,18 +237,22 @@ def without_paths(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def processor_of(
-    tokenizer: PreTrainedTokenizerFast, model: LlavaForConditionalGeneration
-) -> LlavaProcessor:
-    """Pictures to 64 pixels on [-1, 1]; sixteen image tokens a picture."""
-    image_processor = CLIPImageProcessorPil(
+def image_processor() -> CLIPImageProcessorPil:
+    """Pictures to 64 pixels on [-1, 1]."""
+    return CLIPImageProcessorPil(
         size={"shortest_edge": SIZE},
         crop_size={"height": SIZE, "width": SIZE},
         image_mean=[MEAN] * 3,
         image_std=[STD] * 3,
     )
+
+
+def processor_of(
+    tokenizer: PreTrainedTokenizerFast, model: LlavaForConditionalGeneration
+) -> LlavaProcessor:
+    """Pictures as `image_processor` has them; sixteen image tokens a picture."""
     return LlavaProcessor(
-        image_processor=image_processor,
+        image_processor=image_processor(),
         tokenizer=tokenizer,
         patch_size=model.config.vision_config.patch_size,
         vision_feature_select_strategy=model.config.vision_feature_select_strategy,
