@@ -474,6 +474,7 @@ def test_every_shipped_recipe_says_what_it_should() -> None:
         "emoji_ja": set(),
         "evovlm_jp": set(),
         "hybrid_polyglot": set(),
+        "ja_math": set(),
         "route_jp_math": {"R604"},
         "two_hands": set(),
     }

@@ -84,8 +84,8 @@ def _signless(text: str) -> Iterator[Number]:
     has_digits = re.search(r"\d", text, re.ASCII) is not None
     for run in _RUN.finditer(text):
         is_kanji = not re.search(r"\d", run[0], re.ASCII)
-        if is_kanji and any(low <= run.start() < high for low, high in words):
-            continue
+        if is_kanji and any(low <= run.start() and run.end() <= high for low, high in words):
+            continue  # 七五三 is a festival, 七五三〇〇 a number
         if is_kanji and len(run[0]) == 1 and (has_digits or not _stands_alone(text, run)):
             continue
         yield from _values(run[0], run.start())

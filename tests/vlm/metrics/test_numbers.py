@@ -12,6 +12,9 @@ from vlm.metrics import Sample, score
 from vlm.metrics.numbers import last_number, read_numbers
 
 READ = {
+    # a festival, and a number that begins like it
+    "七五三です": "",
+    "七五三〇〇": "75300",
     # digits of every width, and commas
     "12": "12",
     "１２個です": "12",
