@@ -18,7 +18,7 @@ from vlm.evaluator import Evaluator
 from vlm.metrics.interval import Interval, interval, paired
 from vlm.score import Ask, Tasting
 
-SHOWN = 3  # pictures on the report page
+SHOWN = 3  # questions on the report page
 SEED = 0  # of the bootstrap: two reports of one run are the same file
 
 
@@ -58,7 +58,7 @@ def make_report(
         tell(name)
         tasting = evaluator.taste_checkpoint(evaluator.folders[name], asks)
         tastings.append((name, "baseline" if name in rivals else "parent", tasting))
-    notes = [f"Pictures shown: {SHOWN} drawn by the run's seed, not chosen."]
+    notes = [f"Questions shown: {SHOWN} drawn by the run's seed, not chosen."]
 
     def taste(name: str, role: Role, candidate: Candidate | Walk) -> None:
         tell(name)

@@ -148,8 +148,8 @@ def build(out: Path, work: Path) -> None:
     math = made(work / "math", LlamaForCausalLM, math_model)
     save(base, tokenizer, out / "models" / "emoji-llm-base")
     save(japanese, tokenizer, out / "models" / "emoji-llm-ja")
-    save(english, tokenizer, out / "models" / "emoji-vlm-en")
     save(math, tokenizer, out / "models" / "emoji-llm-math")
+    save(english, tokenizer, out / "models" / "emoji-vlm-en")  # last: it names its processor in it
     save(noto, image_processor(), out / "models" / "tower-noto")
     save(fluent, image_processor(), out / "models" / "tower-fluent")
 
