@@ -169,6 +169,9 @@ def _evolve(add: Add) -> None:
     evolve.add_argument("--run", metavar="DIR", help="default: runs/<name of the recipe>")
     evolve.add_argument("--seed", type=_from(0), metavar="N", help="instead of the recipe's seed")
     evolve.add_argument("--trials", type=_from(1), metavar="N", help="instead of the whole budget")
+    evolve.add_argument(
+        "--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1, or auto"
+    )
     evolve.add_argument("--download", action="store_true", help="fetch models that are not here")
     evolve.add_argument("--quiet", action="store_true", help="print the result only")
 

@@ -16,6 +16,7 @@ import transformers
 
 from merge_dsl.space.candidate import Candidate, Walk
 from vlm.answer import Prepared, open_reader, prepare, seen_anew
+from vlm.device import device_of
 from vlm.measure import measure
 from vlm.resident import Resident, load_model
 from vlm.route.walker import Walker
@@ -61,8 +62,11 @@ class Evaluator:
         architectures: Mapping[str, tuple[str, Mapping[str, Any]]] = NONE,
         pickled: Collection[str] = (),
         shown: Mapping[str, Path] = NOTHING,
+        device: str = "cpu",
     ) -> None:
-        """`models` are what candidates are made of; `shown` are others, which a report looks at."""
+        """`models` are what candidates are made of; `shown` are others, which a report looks at. They run
+        on `device`: "cpu", "cuda", "cuda:1", or "auto". Raises ModelError for one that is not here."""
+        self.device = device_of(device)
         self.sources: dict[str, Source] = open_sources(
             {**models, **shown}, differences, trusted, architectures, pickled
         )
@@ -75,9 +79,9 @@ class Evaluator:
     def open_resident(self, candidate: Candidate | Walk) -> None:
         """Load the host. Raises MergeError or ModelError for what no candidate could mend."""
         if isinstance(candidate, Walk):
-            self.resident = Walker(candidate, self.taken)
+            self.resident = Walker(candidate, self.taken, self.device)
         else:
-            self.resident = Resident(candidate, self.taken)
+            self.resident = Resident(candidate, self.taken, self.device)
 
     def measure(
         self, candidate: Candidate | Walk, tell: Callable[[str], None] = lambda what: None
@@ -123,7 +127,7 @@ class Evaluator:
         """Open any checkpoint as users will, and score it. A blind one is asked without pictures."""
         sees = is_seeing(folder)
         trusted = self._trusts(folder)
-        model = load_model(folder, sees, trusted=trusted)
+        model = load_model(folder, sees, trusted=trusted, device=self.device)
         reader = open_reader(folder, sees, trusted)
         prepared = {
             name: prepare(model, reader, self.questions[name])
@@ -156,6 +160,8 @@ class Evaluator:
                 for name in names
             },
         }
+        if self.device.type != "cpu":
+            state["device"] = self.device.type  # its sums are others in the last digits
         text = json.dumps(state, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

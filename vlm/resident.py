@@ -18,15 +18,14 @@ from merge_dsl.space.candidate import Blend, Candidate, Keep
 from vlm.anatomy.body import Role
 from vlm.anatomy.parts import memory_roles
 from vlm.blend import blended
+from vlm.device import Window
 from vlm.errors import MergeError, ModelError
 from vlm.fit import fit
 from vlm.merge import TOKENS, Portion, Sources, check_whole, host_of, portion_of, portions_of
 from vlm.methods.arrays import steady_memory
-from vlm.methods.pieces import fill
 from vlm.route.code import is_ours
 from vlm.vocabulary import with_words
 from vlm.weights.pixels import check_processor
-from vlm.weights.raw import Numbers
 from vlm.weights.source import Source
 
 from transformers import (  # isort: skip
@@ -34,6 +33,8 @@ from transformers import (  # isort: skip
     AutoModelForImageTextToText,
     GenerationConfig,
 )
+
+CPU = torch.device("cpu")
 
 
 def load_model(
@@ -43,6 +44,7 @@ def load_model(
     *,
     trusted: bool = False,
     config: Any = None,
+    device: torch.device = CPU,
 ) -> Any:
     """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing.
 
@@ -72,7 +74,7 @@ def load_model(
             "transformers would fill it with noise: fetch the model anew",
         )
     model.generation_config = GenerationConfig()
-    return model.eval().requires_grad_(False)
+    return model.to(device).eval().requires_grad_(False)
 
 
 class Resident:
@@ -82,7 +84,7 @@ class Resident:
     first `put`, so that a start without a blend is one failed trial and not the end of a run.
     """
 
-    def __init__(self, candidate: Candidate, sources: Sources) -> None:
+    def __init__(self, candidate: Candidate, sources: Sources, device: torch.device = CPU) -> None:
         self.host = host_of(candidate, sources)
         if not self.host.answers:
             raise MergeError(
@@ -93,7 +95,8 @@ class Resident:
         self.host = with_words(candidate, self.host, self.sources)
         check_whole(candidate, self.host, self.sources)
         check_processor(self.host.folder, lambda: self.host.config)
-        self.model: nn.Module = _load(self.host)
+        self.model: nn.Module = _load(self.host, device)
+        self._window = Window()
         state = self.model.state_dict()
         roles = memory_roles(self.model)
         self.slots: dict[Role, Tensor] = {
@@ -126,30 +129,23 @@ class Resident:
         line = portion.made_by
         if isinstance(line, Keep):
             raw = self.sources[line.origin.model].raw(role)
-            _numbers(slot)[:] = raw.widened(slice(None)) if raw.is_float else raw.numbers
+            numbers = raw.widened(slice(None)) if raw.is_float else raw.numbers
+            self._window.put(slot, numbers)
         else:
             origins = (line.base, *(ingredient.origin for ingredient in line.ingredients))
             memo = self._memos.setdefault((role, origins), {})
-            fill(
-                _numbers(slot),
-                blended(portion, role, self.host, self.sources, keep=True, memo=memo),
-            )
+            pieces = blended(portion, role, self.host, self.sources, keep=True, memo=memo)
+            self._window.write(slot, pieces)
         self._made[role] = made_of
 
 
-def _load(host: Source) -> nn.Module:
+def _load(host: Source, device: torch.device) -> nn.Module:
     """The host's module; with another tokenizer, its tables of tokens are filled by the first `put`."""
-    how: dict[str, Any] = {"trusted": host.trusted}
+    how: dict[str, Any] = {"trusted": host.trusted, "device": device}
     if host.taken is None:
         return load_model(host.folder, host.anatomy.sees, **how)  # type: ignore[no-any-return]
     config = copy.deepcopy(host.config)
     return load_model(host.taken.home, host.anatomy.sees, **how, config=config)  # type: ignore[no-any-return]
-
-
-def _numbers(slot: Tensor) -> Numbers:
-    """The memory of a parameter, flat."""
-    numbers: Numbers = slot.view(-1).numpy()
-    return numbers
 
 
 def _made_of(portion: Portion) -> tuple[Any, ...]:

@@ -103,6 +103,7 @@ def _run_of(
         seed=args.seed if args.seed is not None else (search.seed or 0),
         budget=budget,
         quiet=args.quiet,
+        device=args.device,
         title=f"{job.recipe.name}, {job.target}" if several else job.recipe.name,
         rivals={name: path for name, path in rivals.items() if name not in job.models},
     )

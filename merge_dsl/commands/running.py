@@ -63,6 +63,7 @@ class Run:
     seed: int
     budget: Budget
     quiet: bool
+    device: str  # where models run: "auto", "cpu", "cuda"
     title: str  # of the search, where it shows how far it is
     rivals: dict[str, Path] = field(
         default_factory=dict
@@ -90,7 +91,9 @@ def evolved(run: Run, last: bool = True) -> tuple[Value, ...]:
     space = job.space
     looked_at = [*(ask.data for ask in asks), *measured_on(job)]
     named = tables(job, [*looked_at, *(ask.data for ask in shown)])
-    evaluator = Evaluator(job.models, named, shown=_shown(run, bool(shown)), **marked(job))
+    evaluator = Evaluator(
+        job.models, named, shown=_shown(run, bool(shown)), device=run.device, **marked(job)
+    )
     # Of the data that the search looks at: data of the report may be mended between two commands.
     fingerprint = evaluator.fingerprint(looked_at)
     header = header_of(job, run.search, run.seed, fingerprint)

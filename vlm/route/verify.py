@@ -50,7 +50,8 @@ def check_same(
     """Reopen `folder` as users will and compare. Raises MergeError above the tolerance."""
     asked = list(inputs) if inputs is not None else probes(host, walking)
     told = [_logits(walking, one) for one in asked]
-    again = load_model(folder, host.anatomy.sees, trusted=host.trusted)
+    how: dict[str, Any] = {"trusted": host.trusted, "device": walking.device}
+    again = load_model(folder, host.anatomy.sees, **how)
     heard = [_logits(again, one) for one in asked]
     largest = max(float((a - b).abs().max()) for a, b in zip(told, heard, strict=True))
     spread = max(float(a.std()) for a in told)

@@ -14,11 +14,12 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from merge_dsl.space.candidate import Hop, Walk
 from vlm.errors import MergeError
-from vlm.resident import load_model
+from vlm.resident import CPU, load_model
 from vlm.route.attention import Attention, Place, Positions, attention_of, narrow, settings_of
 from vlm.route.blocks import block_of
 from vlm.route.body import Body, body_of
@@ -29,12 +30,15 @@ from vlm.weights.source import Source
 class Walker:
     """The parents of a route, and the host among them, whose layers are replaced by those walked."""
 
-    def __init__(self, walk: Walk, sources: Mapping[str, Source]) -> None:
+    def __init__(
+        self, walk: Walk, sources: Mapping[str, Source], device: torch.device = CPU
+    ) -> None:
         """Load every parent. Raises MergeError or ModelError for what no other walk could mend."""
         self.host = sources[walk.begin]
         self.bodies: dict[str, Body] = {}
         for name, source in sources.items():
-            model = load_model(source.folder, source.anatomy.sees, trusted=source.trusted)
+            how: dict[str, Any] = {"trusted": source.trusted, "device": device}
+            model = load_model(source.folder, source.anatomy.sees, **how)
             record(model)
             body = body_of(name, model, walk.stack)
             self.bodies[name] = body if name in (walk.begin, walk.end) else body.bare()
