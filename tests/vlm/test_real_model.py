@@ -78,9 +78,9 @@ def tune(folder: Path, out: Path) -> tuple[float, float]:
 
 @pytest.mark.slow
 def test_a_real_model_and_its_tuned_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = real_file()
     import gguf
 
-    file = real_file()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     said = read_facts(file)
