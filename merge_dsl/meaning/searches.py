@@ -1,7 +1,7 @@
 """`search`, `report` and `write` of the tree -> the recipe.
 
 In: a block's tree. Out: `Search`, `Report` and `Write` of `merge_dsl.meaning.recipe`. What is of a wrong
-kind is left out here and reported by `merge_dsl/rules/kinds.py`, which sees the settings as written.
+kind is left out here and reported by `merge_dsl/rules/options.py`, which sees the settings as written.
 """
 
 from merge_dsl.meaning import recipe as r

@@ -1,7 +1,7 @@
 """Values of settings outside blends: texts, numbers, rows, sizes, times, budgets.
 
 In: value nodes of the tree. Out: plain values, or None where a node is of another kind; then
-`merge_dsl/rules/kinds.py` says so.
+`merge_dsl/rules/options.py` says so.
 """
 
 import math
