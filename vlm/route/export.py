@@ -25,6 +25,7 @@ from vlm.route.custom import described, edited, items_of, put_code
 from vlm.route.fold import Change, Changes, NoFold, folded
 from vlm.route.verify import Difference, Differs, check_same
 from vlm.route.walker import Walker
+from vlm.weights.provenance import write_provenance_of_walk
 from vlm.weights.raw import FLOATS, Numbers, of_tensor
 from vlm.weights.result import stored
 from vlm.weights.source import Source
@@ -53,8 +54,9 @@ def write_walk(
     spelt = dtype_of(walker.host, dtype)
     found: list[Difference] = []
 
-    def check(folder: Path) -> None:
+    def check(folder: Path, code: str = "") -> None:
         found.append(check_same(walker.put(walk), folder, walker.host, spelt, inputs))
+        write_provenance_of_walk(folder, walk, walker.host, sources, recipe, code)
 
     def write(items: dict[str, Item], edit: Edit, check: Callable[[Path], None]) -> None:
         write_items(
@@ -84,7 +86,7 @@ def write_walk(
 
     def with_code(folder: Path) -> None:
         put_code(folder, said)
-        check(folder)
+        check(folder, why)
 
     own = partial(edited, walker=walker, walk=walk, said=said)
     write(dict(items_of(walker, walk, sources, said)), own, with_code)

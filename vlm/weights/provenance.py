@@ -14,7 +14,7 @@ from typing import Any
 from xxhash import xxh3_128_hexdigest
 
 from merge_dsl.meaning.prints import PrintError, Prints
-from merge_dsl.space.candidate import STAGE, Blend, Candidate, Keep, Place
+from merge_dsl.space.candidate import STAGE, Blend, Candidate, Keep, Place, Walk
 from vlm.errors import ModelError
 from vlm.merge import Portion, Sources, portion_of, portions_of
 from vlm.weights.source import Source
@@ -35,7 +35,8 @@ def write_provenance(
     origins = _origins(candidate, host, sources, digests)
     text = json.dumps(origins, indent=1, ensure_ascii=False)
     (part / ORIGINS).write_text(text + "\n", encoding="utf-8")
-    card = _card(candidate, host, recipe, _fetched(origins["models"]))
+    made = [*map(_line, candidate.keeps), *map(_line, candidate.blends)]
+    card = _card(candidate.name, candidate.models, host, recipe, _fetched(origins["models"]), made)
     (part / CARD).write_text(card, encoding="utf-8")
 
 
@@ -46,26 +47,64 @@ def _origins(
     digests: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
     portions = portions_of(candidate, host)
-    prints = Prints()
-    models: dict[str, dict[str, Any]] = {}
+    models = _models(candidate.models, sources)
+    for name in models.keys() & digests.keys():
+        models[name]["read"] = _print(digests[name])
     tensors = {}
-    for name in sorted(candidate.models):
-        try:
-            files = prints.model(sources[name].folder)
-        except PrintError as error:
-            raise ModelError(str(error), "fetch the file anew") from error
-        models[name] = {"from": _shown(candidate.models[name]), "files": files}
-        if name in digests:
-            models[name]["read"] = _print(digests[name])
-        behind = _behind(candidate.models[name], sources[name].folder)
-        if behind:
-            models[name]["models"] = behind
     for name, made in host.written().items():
         portion = portion_of(portions, host.anatomy.roles[made.sources[0]])
         assert portion is not None  # `check_whole` has looked
         tensors[name] = _origin(portion)
     words = {"vocabulary": _words(host)} if host.taken is not None else {}
     return {"merge": candidate.name, "models": models, **words, "tensors": tensors}
+
+
+def write_provenance_of_walk(
+    part: Path, walk: Walk, host: Source, sources: Sources, recipe: str, code: str
+) -> None:
+    """The same for a walk: which layer of which parent each hop is. `code` says why the folder brings
+    code of its own, "" where it brings none."""
+    stem = f"{walk.stack}.layers"
+    hops = [{"take": f"{h.model}.{stem}.{h.layer}", "scale": h.scale} for h in walk.hops]
+    models = _models(walk.models, sources)
+    origins = {
+        "route": walk.name,
+        "models": models,
+        "begin": walk.begin,
+        "hops": hops,
+        "scale_of": walk.scale_of,
+        "end": walk.end,
+    }
+    text = json.dumps(origins, indent=1, ensure_ascii=False)
+    (part / ORIGINS).write_text(text + "\n", encoding="utf-8")
+    made = [
+        f"* {_counted(walk)}, begun with `{walk.begin}` and ended with `{walk.end}`",
+        *([f"* opens with `trust_remote_code=True` alone: {code}"] if code else []),
+    ]
+    card = _card(walk.name, walk.models, host, recipe, _fetched(models), made)
+    (part / CARD).write_text(card, encoding="utf-8")
+
+
+def _counted(walk: Walk) -> str:
+    counts = {name: sum(hop.model == name for hop in walk.hops) for name in walk.models}
+    of = ", ".join(f"{count} of `{name}`" for name, count in counts.items() if count)
+    return f"a road through {len(walk.hops)} {walk.stack} layers, {of}"
+
+
+def _models(places: Mapping[str, Place], sources: Sources) -> dict[str, dict[str, Any]]:
+    """Where each parent comes from, fingerprints of its files, and what stands behind it."""
+    prints = Prints()
+    models: dict[str, dict[str, Any]] = {}
+    for name in sorted(places):
+        try:
+            files = prints.model(sources[name].folder)
+        except PrintError as error:
+            raise ModelError(str(error), "fetch the file anew") from error
+        models[name] = {"from": _shown(places[name]), "files": files}
+        behind = _behind(places[name], sources[name].folder)
+        if behind:
+            models[name]["models"] = behind
+    return models
 
 
 def _words(host: Source) -> dict[str, Any]:
@@ -125,15 +164,21 @@ def _shown(place: Place) -> str:
     return str(place) if place.scheme != "file" else f"file:{Path(place.address).name}"
 
 
-def _card(candidate: Candidate, host: Source, recipe: str, named: list[str]) -> str:
+def _card(
+    title: str,
+    places: Mapping[str, Place],
+    host: Source,
+    recipe: str,
+    named: list[str],
+    made: list[str],
+) -> str:
     """A model card as the hub reads it: a header in YAML, which names models of the hub, then text."""
     head = ["library_name: transformers", "tags:", "- merge", "- awase"]
     if named:
         head += ["base_model:", *(f"- {address}" for address in named)]
     if host.anatomy.sees and host.anatomy.speaks:
         head.insert(1, "pipeline_tag: image-text-to-text")
-    rows = [f"| `{name}` | {_shown(place)} |" for name, place in candidate.models.items()]
-    made = [*map(_line, candidate.keeps), *map(_line, candidate.blends)]
+    rows = [f"| `{name}` | {_shown(place)} |" for name, place in places.items()]
     words = f"Config, tokenizer and processor are those of `{host.name}`."
     if host.taken is not None:
         names = ", ".join(f"`{token.name}`" for token in host.taken.move.moved)
@@ -142,7 +187,7 @@ def _card(candidate: Candidate, host: Source, recipe: str, named: list[str]) -> 
     fence = "````" if "```" in recipe else "```"
     return "\n".join(
         [
-            "---", *head, "---", "", f"# {candidate.name}", "",
+            "---", *head, "---", "", f"# {title}", "",
             f"Blended with awase from these models, by the recipe below. {words}",
             "", "| model | from |", "|---|---|", *rows, "", *made, "",
             f"Where each tensor comes from, and fingerprints of the parents' files: `{ORIGINS}`.",

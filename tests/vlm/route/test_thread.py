@@ -39,6 +39,14 @@ def test_the_thread(hops: str, place: Path, capsys: pytest.CaptureFixture[str]) 
     assert "# a comment that stays" in best and "flag" not in best and "maybe" not in best
     assert main(["merge", str(run / "best.merge"), "--out", "again"]) == 0
     assert weights(out) == weights(Path("again")) and weights(out)
+    origins = json.loads((out / "merge_origins.json").read_text())
+    config = json.loads((out / "config.json").read_text())
+    assert len(origins["hops"]) == config["text_config"]["num_hidden_layers"]
+    assert origins["hops"][0] == {"take": "eyes.language.layers.0", "scale": 1.0}
+    assert set(origins["models"]) <= {"eyes", "tongue"} and origins["begin"] == "eyes"
+    card = (out / "README.md").read_text()
+    assert f"a road through {len(origins['hops'])} language layers" in card
+    assert "trust_remote_code" not in card
     score = {one["digest"]: one["score"] for one in trials}
     winner = max(value for value in score.values() if isinstance(value, float))
     # what is reported was reopened from the disk; the search looked at other rows
