@@ -158,8 +158,11 @@ def _begins_inside(recipe: Recipe, route: Route) -> bool:
     search = recipe.search_of(route.name)
     if search is None or search.engine.name != "cma_es" or "preset" in search.engine.settings:
         return False
-    space = compile_route(recipe, route.name)
-    layers = len(walk_of(space, [gene.start for gene in space.genes]))
+    try:
+        space = compile_route(recipe, route.name)
+        layers = len(walk_of(space, [gene.start for gene in space.genes]))
+    except SpaceError:
+        return False  # another rule says what is wrong with its lines
     return may_be(route.requires, {"layers": layers})
 
 

@@ -493,3 +493,9 @@ def test_a_damaged_world_is_no_crash(tmp_path: Path) -> None:
 def test_source_in_memory_has_no_lock() -> None:
     text = 'recipe t\nmodel a from "hf:GAIR/Abel-7B-002"\nmerge student { keep language from a }\n'
     assert not [d for d in load_source(Source("<stdin>", text)).diagnostics if d.code == "L803"]
+
+
+def test_a_strange_group_in_a_road_that_is_hardly_met_is_no_crash(lint: Lint) -> None:
+    text = (ROOT / "recipes" / "route_jp_math.merge").read_text(encoding="utf-8")
+    loaded = lint(text.replace("start 1.0 per hop", "start 1.0 per int"))
+    assert loaded.recipe is None
