@@ -15,8 +15,8 @@ from merge_dsl.commands.mistake import CANNOT, FINDINGS, Mistake
 from merge_dsl.meaning.clip import architecture
 from merge_dsl.meaning.instead import address_words
 from merge_dsl.meaning.load import NONE, Loaded, load_recipe
-from merge_dsl.meaning.recipe import Merge, Recipe, Route, Write
-from merge_dsl.meaning.stages import needed, sources_in
+from merge_dsl.meaning.recipe import Recipe, Write
+from merge_dsl.meaning.stages import made_in, needed, sources_in
 from merge_dsl.rules.not_yet import not_yet
 from merge_dsl.search.errors import SearchError
 from merge_dsl.space.compile import Space
@@ -102,12 +102,6 @@ def open_recipe(
     return loaded.source, recipe
 
 
-def open_job(path: str, download: bool = False, words: Mapping[str, str] = NONE) -> Job:
-    """A recipe of one step, ready to run. Raises Mistake as `open_recipe` does."""
-    source, recipe = open_recipe(path, download, words)
-    return job_of(source, recipe, target_of(recipe))
-
-
 def job_of(
     source: Source, recipe: Recipe, target: str, made: Mapping[str, Path] = NO_FOLDERS
 ) -> Job:
@@ -143,13 +137,12 @@ def show_errors(source: Source, diagnostics: tuple[Diagnostic, ...]) -> None:
 
 def target_of(recipe: Recipe) -> str:
     """What a command works on: of what is searched or written, what is made last."""
-    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
+    made = made_in(recipe)
     if not made:
         raise Mistake(f"recipe {recipe.name} builds nothing: it has no merge")
     wanted = {search.target for search in recipe.searches}
     wanted |= {write.target for write in recipe.writes}
-    last = max(made, key=lambda item: (item.name in wanted, item.span.start))
-    return last.name
+    return ([item for item in made if item.name in wanted] or made)[-1].name
 
 
 def must_run(loaded: Loaded, recipe: Recipe, targets: Sequence[str]) -> None:

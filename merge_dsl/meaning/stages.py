@@ -18,8 +18,7 @@ def add_stages(recipe: Recipe) -> None:
     In the order of the text, so that each is looked at once, however long the chain.
     """
     taken = {ref.name for ref in recipe.references if ref.noun in ("model", "walked")}
-    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
-    for item in sorted(made, key=lambda item: item.span.start):
+    for item in made_in(recipe):
         named = {origin.model for origin in sources_in(recipe, item.name)}
         behind = (recipe.parents.get(name, frozenset()) for name in named)
         recipe.parents[item.name] = frozenset(named & recipe.models.keys()).union(*behind)
@@ -36,6 +35,12 @@ def add_stages(recipe: Recipe) -> None:
             )
 
 
+def made_in(recipe: Recipe) -> list[Merge | Route]:
+    """All merges and routes, in the order of the text."""
+    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
+    return sorted(made, key=lambda item: item.span.start)
+
+
 def sources_in(recipe: Recipe, target: str) -> tuple[OriginRef, ...]:
     """Everything that a merge takes from or a route walks, in the order of the text."""
     if target in recipe.merges:
@@ -45,9 +50,8 @@ def sources_in(recipe: Recipe, target: str) -> tuple[OriginRef, ...]:
 
 def needed(recipe: Recipe, target: str) -> tuple[str, ...]:
     """The merges and routes that a target is made from, each after those that it is made from."""
-    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
     wanted = {target}
-    for item in sorted(made, key=lambda item: item.span.start, reverse=True):
+    for item in reversed(made_in(recipe)):
         if item.name in wanted:
             wanted |= {origin.model for origin in sources_in(recipe, item.name)}
     return tuple(name for name in recipe.stages if name in wanted and name != target)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from merge_dsl.meaning.lineage import ancestors, identity
 from merge_dsl.meaning.methods import METHODS
 from merge_dsl.meaning.parts import STACKS, leaves
-from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model, OriginRef, Recipe, Route
+from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model, OriginRef, Recipe
+from merge_dsl.meaning.stages import made_in
 from merge_dsl.rules.checked import Checked, blends
 from merge_dsl.space.layout import origins_of
 from merge_dsl.text.diagnostics import Diagnostic, finding
@@ -53,9 +54,8 @@ def _from_base(
 
 def _made_of(recipe: Recipe, stack: str) -> dict[str, frozenset[str]]:
     """Of each merge and route, the models that it makes a stack from, by way of earlier ones too."""
-    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
     found: dict[str, frozenset[str]] = {}
-    for item in sorted(made, key=lambda item: item.span.start):
+    for item in made_in(recipe):
         if isinstance(item, Merge):
             lines = [line for line in item.lines if _touches(line, stack)]
             named = {origin.model for line in lines for origin in origins_of(line)}

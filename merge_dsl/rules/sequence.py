@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from merge_dsl.meaning.engines import ENGINES, SEVERAL_AIMS
 from merge_dsl.meaning.metrics import METRICS
-from merge_dsl.meaning.recipe import BlendLine, Merge, Recipe, Route
-from merge_dsl.meaning.stages import sources_in
+from merge_dsl.meaning.recipe import BlendLine, Recipe
+from merge_dsl.meaning.stages import made_in, sources_in
 from merge_dsl.meaning.values import Expr, draws
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.resolve import SpaceError, assignments_of, lets_of
@@ -76,8 +76,7 @@ def _in_words(number: int) -> str:
 def holes_left(checked: Checked) -> Iterator[Diagnostic]:
     """X312: something made from a merge whose holes no earlier search has filled."""
     recipe = checked.recipe
-    made: list[Merge | Route] = [*recipe.merges.values(), *recipe.routes.values()]
-    for target in made:
+    for target in made_in(recipe):
         told: set[str] = set()
         for origin in sources_in(recipe, target.name):
             merge = recipe.merges.get(origin.model)

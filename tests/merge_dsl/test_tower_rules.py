@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from merge_dsl.cli import main
-from merge_dsl.commands.common import open_job
+from merge_dsl.commands.common import job_of, open_recipe, target_of
 from merge_dsl.commands.mistake import Mistake
 from merge_dsl.meaning.clip import tag_of
 from merge_dsl.meaning.facts import FactsError, read_facts
@@ -238,10 +238,11 @@ def test_the_pinned_revision_is_fetched_once(
     hub: list[tuple[Any, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "t.merge")
-    job = open_job(path, download=True)
+    source, recipe = open_recipe(path, download=True)
+    job = job_of(source, recipe, target_of(recipe))
     assert hub == [("org/leaf", "v1", False)]  # no token but the environment's
     assert job.models["leaf"].name == "abc" and job.recipe.models["leaf"].facts is not None
-    open_job(path, download=True)
+    open_recipe(path, download=True)
     assert len(hub) == 1
 
 
@@ -249,7 +250,7 @@ def test_a_token_comes_from_the_environment(
     hub: list[tuple[Any, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "from-the-environment")
-    open_job(str(tmp_path / "t.merge"), download=True)
+    open_recipe(str(tmp_path / "t.merge"), download=True)
     assert hub[0][2] == "from-the-environment"
 
 
@@ -267,7 +268,7 @@ def test_a_hub_that_does_not_answer_is_said(
     else:
         monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=down))
     with pytest.raises(Mistake) as caught:
-        open_job(str(tmp_path / "t.merge"), download=True)
+        open_recipe(str(tmp_path / "t.merge"), download=True)
     assert caught.value.code == 2
     wanted = {"offline": "HF_HUB_OFFLINE", "not installed": "awase[hub]", "unreachable": "no route"}
     assert wanted[why] in str(caught.value)

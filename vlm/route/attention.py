@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from vlm.route.body import FULL, SLIDING, Body, same_angles
@@ -100,22 +99,3 @@ class Positions:
             by_kind = hasattr(rotary, "layer_types")
             self._known[key] = rotary(stream, self.ids, *([kind] if by_kind else []))
         return self._known[key]
-
-
-def narrow(
-    mask: Tensor | None, window: int, queries: int, keys: int, like: Tensor
-) -> Tensor | None:
-    """A causal mask, cut down to the last `window` keys of each query.
-
-    mask: bool (True is seen) or float (0 is seen), (…, queries, keys); None is plainly causal.
-    """
-    if keys <= window:
-        return mask
-    at = torch.arange(keys - queries, keys, device=like.device)[:, None]
-    key = torch.arange(keys, device=like.device)[None, :]
-    near = key > at - window
-    if mask is None:
-        return (near & (key <= at))[None, None]
-    if mask.dtype == torch.bool:
-        return mask[..., :keys] & near
-    return mask[..., :keys].masked_fill(~near, torch.finfo(mask.dtype).min)

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from merge_dsl.space.candidate import Hop, Walk
 from vlm.errors import MergeError
 from vlm.resident import CPU, load_model
-from vlm.route.attention import Attention, Place, Positions, attention_of, narrow, settings_of
+from vlm.route.attention import Attention, Place, Positions, attention_of, settings_of
 from vlm.route.blocks import block_of
 from vlm.route.body import Body, body_of
 from vlm.route.share import dressed, keep_at, record, share
+from vlm.route.walking import narrow
 from vlm.weights.source import Source
 
 

@@ -33,10 +33,14 @@ def write_provenance(
 ) -> None:
     """Write origins and card into `part`; the recipe is there. `digests`: see `Result`."""
     origins = _origins(candidate, host, sources, digests)
-    text = json.dumps(origins, indent=1, ensure_ascii=False)
-    (part / ORIGINS).write_text(text + "\n", encoding="utf-8")
     made = [*map(_line, candidate.keeps), *map(_line, candidate.blends)]
     card = _card(candidate.name, candidate.models, host, recipe, _fetched(origins["models"]), made)
+    _put(part, origins, card)
+
+
+def _put(part: Path, origins: Mapping[str, Any], card: str) -> None:
+    text = json.dumps(origins, indent=1, ensure_ascii=False)
+    (part / ORIGINS).write_text(text + "\n", encoding="utf-8")
     (part / CARD).write_text(card, encoding="utf-8")
 
 
@@ -75,14 +79,12 @@ def write_provenance_of_walk(
         "scale_of": walk.scale_of,
         "end": walk.end,
     }
-    text = json.dumps(origins, indent=1, ensure_ascii=False)
-    (part / ORIGINS).write_text(text + "\n", encoding="utf-8")
     made = [
         f"* {_counted(walk)}, begun with `{walk.begin}` and ended with `{walk.end}`",
         *([f"* opens with `trust_remote_code=True` alone: {code}"] if code else []),
     ]
     card = _card(walk.name, walk.models, host, recipe, _fetched(models), made)
-    (part / CARD).write_text(card, encoding="utf-8")
+    _put(part, origins, card)
 
 
 def _counted(walk: Walk) -> str:
