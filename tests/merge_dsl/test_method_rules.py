@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.merge_dsl.conftest import HEAD, TASK, Lint, merge_recipe
-from tests.merge_dsl.test_new_rules import LINEAR, averaged, codes, swap, write_llm
+from tests.merge_dsl.conftest import HEAD, TASK, Lint, merge_recipe, write_llm
+from tests.merge_dsl.test_new_rules import LINEAR, swap
+from tests.merge_dsl.test_rules_and_world import averaged, codes
 
 TIED = merge_recipe(TASK).replace("by task_arithmetic", "by ties")
 
