@@ -172,6 +172,12 @@ def _evolve(add: Add) -> None:
     evolve.add_argument(
         "--device", default="auto", metavar="NAME", help="cpu, cuda, cuda:1, or auto"
     )
+    evolve.add_argument(
+        "--dtype",
+        default="auto",
+        choices=("auto", "fp32", "bf16", "fp16"),
+        help="what models answer in; auto is fp32 on a CPU, and elsewhere as the result is written",
+    )
     evolve.add_argument("--download", action="store_true", help="fetch models that are not here")
     evolve.add_argument("--quiet", action="store_true", help="print the result only")
 

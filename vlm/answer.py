@@ -163,7 +163,10 @@ def see(model: Any, reader: Reader, questions: Sequence[Question]) -> dict[str, 
                 f"a picture among {', '.join(some[:3])}… is of no shape that can be seen: {error}"
             )
             raise DataError(what, "leave it out, or make it less narrow") from error
-        pixels = {name: value.to(model.device) for name, value in pixels.items()}
+        pixels = {
+            name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+            for name, value in pixels.items()
+        }
         out = model.get_image_features(**pixels, return_dict=True).pooler_output
         features |= {key: vectors.clone() for key, vectors in zip(some, out, strict=True)}
     return features

@@ -17,12 +17,14 @@ from vlm.anatomy.body import Role
 from vlm.errors import MergeError
 from vlm.merge import Portion, Sources, by_token, rows_of
 from vlm.methods import Draw, kernel_of
+from vlm.methods.arrays import Array
+from vlm.methods.masks import like
 from vlm.methods.pieces import Pieces, Read, fill
-from vlm.weights.raw import Numbers, Raw, is_sound
+from vlm.parents import FromFiles, Parent, Parents
 from vlm.weights.source import Source
 from vlm.weights.tokens import Rows
 
-LOOK = 1 << 16  # numbers that are looked at together
+FILES = FromFiles()
 
 
 def blended(
@@ -30,44 +32,49 @@ def blended(
     role: Role,
     host: Source,
     sources: Sources,
-    keep: bool = False,
+    parents: Parents = FILES,
     memo: dict[Any, Any] | None = None,
-) -> Iterator[Numbers]:
+) -> Iterator[Array]:
     """The numbers of one blended tensor: fp32, flat, piece after piece in order.
 
-    `keep` holds the parents' tensors in memory for the next call; `memo` keeps what the equation found
-    out about them, and belongs to this tensor and these parents. Raises MergeError, with the tensor's
-    name, where the equation has no answer, and where a parent holds NaN.
+    `parents` says where the tensors of `sources` are read; the numbers lie there too. `memo` keeps what
+    the equation found out about them, and belongs to this tensor and these parents. Raises MergeError,
+    with the tensor's name, where the equation has no answer, and where a parent holds NaN.
     """
     blend = portion.made_by
     assert isinstance(blend, Blend)
+    read = _Reading(blend, portion.index, role, sources, parents)
     memo = {} if memo is None else memo
     if not by_token(portion, role):
-        yield from _blended(blend, portion.index, role, sources, keep, memo, None)
+        yield from _blended(read, memo)
         return
     rows = rows_of(blend, role, host, sources)
     shape = host.anatomy.shapes[role]
-    mixed = np.empty((len(rows.host), *shape[1:]), dtype=np.float32)
-    fill(mixed.reshape(-1), _blended(blend, portion.index, role, sources, keep, memo, rows))
-    whole = host.raw(role, keep).widened(slice(None)).reshape(shape)
-    whole[rows.host] = mixed
+    mixed = parents.empty(len(rows.host) * prod(shape[1:]))
+    fill(mixed, _blended(read._replace(rows=rows), memo))
+    whole = parents.tensor(host, role).widened(slice(0, prod(shape))).reshape(shape)
+    whole[like(rows.host, whole)] = mixed.reshape(-1, *shape[1:])
     yield whole.reshape(-1)
 
 
-def _blended(
-    blend: Blend,
-    at: int,
-    role: Role,
-    sources: Sources,
-    keep: bool,
-    memo: dict[Any, Any],
-    rows: Rows | None,
-) -> Iterator[Numbers]:
+class _Reading(NamedTuple):
+    """One tensor of a blend, and where its parents are read: whole, or `rows` of each."""
+
+    blend: Blend
+    at: int
+    role: Role
+    sources: Sources
+    parents: Parents
+    rows: Rows | None = None
+
+
+def _blended(read: _Reading, memo: dict[Any, Any]) -> Iterator[Array]:
     """What the method makes of the parents' tensors, or of some rows of each."""
-    name = f"{role.unit}.{role.tail}"
-    each = [_settings(ingredient.settings, at) for ingredient in blend.ingredients]
-    shared = _settings(blend.settings, at)
-    pieces, base = _pieces(blend, at, role, sources, keep, memo, rows)
+    blend = read.blend
+    name = f"{read.role.unit}.{read.role.tail}"
+    each = [_settings(ingredient.settings, read.at) for ingredient in blend.ingredients]
+    shared = _settings(blend.settings, read.at)
+    pieces, base = _pieces(read, memo)
     kernel = kernel_of(blend.method)
     start = 0
     try:
@@ -81,133 +88,87 @@ def _blended(
         raise error.at(name) from None  # an equation knows no name
 
 
-def _pieces(
-    blend: Blend,
-    at: int,
-    role: Role,
-    sources: Sources,
-    keep: bool,
-    memo: dict[Any, Any],
-    rows: Rows | None,
-) -> tuple[Pieces, Read | None]:
+def _pieces(read: _Reading, memo: dict[Any, Any]) -> tuple[Pieces, Read | None]:
     """What the equation is given, and a base that is added to what comes out.
 
     Differences are given as they are, from a base of zeros: added to the base first and taken from it
     again, a small one would lose its last digits.
     """
-    base = None if blend.base is None else _parent(sources[blend.base.model], role, keep, rows)
-    added = [sources[ingredient.origin.model].difference for ingredient in blend.ingredients]
-    raws = [_of(ingredient, role, sources, keep, rows) for ingredient in blend.ingredients]
-    first = base if base is not None else raws[0]
+    blend, size = read.blend, read.parents.size
+    base = None if blend.base is None else _parent(read, read.sources[blend.base.model])
+    added = [read.sources[ingredient.origin.model].difference for ingredient in blend.ingredients]
+    given = [_of(read, ingredient) for ingredient in blend.ingredients]
+    first = base if base is not None else given[0]
     assert first is not None  # only what is added to a base may be nothing
     if base is None or not any(added):
-        reads = [raw.read for raw in raws if raw is not None]
-        told = [_measured(blend.method, one, at, role, sources, rows) for one in blend.ingredients]
-        based = None if base is None else base.read
-        return Pieces(first.shape, based, reads, memo=memo, measured=told), None
-    nothing = partial(_zeros, prod(first.shape))
+        reads = [parent.widened for parent in given if parent is not None]
+        told = [_measured(read, ingredient) for ingredient in blend.ingredients]
+        based = None if base is None else base.widened
+        return Pieces(first.shape, based, reads, size, memo=memo, measured=told), None
+    nothing = partial(_zeros, read.parents, prod(first.shape))
     reads = [
-        nothing if raw is None else raw.read if alone else partial(_difference, raw.read, base.read)
-        for raw, alone in zip(raws, added, strict=True)
+        nothing
+        if parent is None
+        else parent.widened
+        if alone
+        else partial(_difference, parent.widened, base.widened)
+        for parent, alone in zip(given, added, strict=True)
     ]
-    return Pieces(first.shape, nothing, reads, memo=memo), base.read
+    return Pieces(first.shape, nothing, reads, size, memo=memo), base.widened
 
 
-def _of(
-    ingredient: Ingredient, role: Role, sources: Sources, keep: bool, rows: Rows | None
-) -> "_Parent | None":
+def _of(read: _Reading, ingredient: Ingredient) -> Parent | None:
     """What an ingredient gives; None where an adapter changes nothing."""
-    source = sources[ingredient.origin.model]
-    if source.partial and role not in source.names:
-        return None
-    return _parent(source, role, keep, rows)
+    source = read.sources[ingredient.origin.model]
+    return None if source.partial and read.role not in source.names else _parent(read, source)
 
 
-def _measured(
-    method: str, ingredient: Ingredient, at: int, role: Role, sources: Sources, rows: Rows | None
-) -> Read | None:
+def _parent(read: _Reading, source: Source) -> Parent:
+    whole = read.parents.tensor(source, read.role)
+    return whole if read.rows is None else whole.rows(read.rows.of[source.name])
+
+
+def _measured(read: _Reading, ingredient: Ingredient) -> Read | None:
     """What data say of an ingredient's tensor; None where they say nothing, or are not asked."""
-    what = METHODS[method].reads
+    what = METHODS[read.blend.method].reads
     if not what:
         return None
-    source = sources[ingredient.origin.model]
-    raw = source.measured.get((what, str(ingredient.settings["on"][at])), {}).get(role)
+    source = read.sources[ingredient.origin.model]
+    asked = what, str(ingredient.settings["on"][read.at])
+    raw = source.measured.get(asked, {}).get(read.role)
     if raw is None:
         return None
-    if rows is not None and what == "fisher":  # of one token each, as the tensor itself
-        taken = raw.numbers.reshape(raw.shape)[rows.of[source.name]]
-        raw = Raw(raw.dtype, taken.shape, taken.reshape(-1))
-    return raw.widened
+    told = read.parents.measured(raw)
+    if read.rows is not None and what == "fisher":  # of one token each, as the tensor itself
+        told = told.rows(read.rows.of[source.name])
+    return told.widened
 
 
-class _Parent(NamedTuple):
-    """A parent's tensor: its shape, and how its numbers are read."""
-
-    shape: tuple[int, ...]
-    read: Read
-
-
-def _parent(source: Source, role: Role, keep: bool, rows: Rows | None) -> _Parent:
-    """A tensor that is held has been looked at; another is, the first time that it is read through.
-
-    NaN must be looked for: an equation that drops small numbers may drop it in silence.
-    """
-    known = role in source.resident
-    raw = source.raw(role, keep)
-    name = f"{source.name_of(role)} of {source.name}"
-    if rows is not None:
-        own = rows.of[source.name]
-        taken = raw.numbers.reshape(raw.shape)[own]
-        raw = Raw(raw.dtype, taken.shape, taken.reshape(-1))
-    if keep and not known:
-        for start in range(0, len(raw.numbers), LOOK):
-            _refuse_unsound(raw, slice(start, start + LOOK), name)
-    return _Parent(raw.shape, raw.widened if keep else _looking(raw, name))
-
-
-def _looking(raw: Raw, name: str) -> Read:
-    seen = 0
-
-    def read(part: slice) -> Numbers:
-        nonlocal seen
-        if part.start == seen and part.step in (None, 1):
-            _refuse_unsound(raw, part, name)
-            seen = part.stop
-        return raw.widened(part)
-
-    return read
-
-
-def _refuse_unsound(raw: Raw, part: slice, name: str) -> None:
-    if not is_sound(raw.dtype, raw.numbers[part]):
-        raise MergeError(
-            f"{name} holds infinities or NaN",
-            "fetch the model anew, or take this part from another",
-        )
-
-
-def _difference(read: Read, base: Read, part: slice) -> Numbers:
-    found: Numbers = read(part)
+def _difference(read: Read, base: Read, part: slice) -> Array:
+    found = read(part)
     found -= base(part)
     return found
 
 
-def _zeros(count: int, part: slice) -> Numbers:
-    return np.zeros(len(range(*part.indices(count))), dtype=np.float32)
+def _zeros(parents: Parents, count: int, part: slice) -> Array:
+    found = parents.empty(len(range(*part.indices(count))))
+    found[:] = 0
+    return found
 
 
 def _whole(
     kernel: Any, pieces: Pieces, settings: Any, shared: Any, draw: Draw | None
-) -> Iterator[Numbers]:
-    """For an equation that needs all of a tensor at once."""
+) -> Iterator[Array]:
+    """For an equation that needs all of a tensor at once, and is written in torch."""
     import torch
 
     piece = pieces.at(slice(0, pieces.count))
     base, *tensors = (
-        None if x is None else torch.from_numpy(x).view(pieces.shape)
+        None if x is None else torch.as_tensor(x).view(pieces.shape)
         for x in (piece.base, *piece.tensors)
     )
-    yield kernel(base, tensors, settings, shared, draw).contiguous().view(-1).numpy()
+    mixed = kernel(base, tensors, settings, shared, draw).contiguous().view(-1)
+    yield mixed.numpy() if isinstance(piece.tensors[0], np.ndarray) else mixed
 
 
 def _draw(blend: Blend, name: str) -> Draw | None:

@@ -1,20 +1,27 @@
-"""Where models run: on a CUDA device where there is one, else on the CPU.
+"""Where models run and blends are computed, and in which dtype models answer.
 
-Blends are computed on the CPU whatever the device, by the code that writes checkpoints, so that a
-candidate has the same weights on every machine; what a device is given goes through one buffer of pinned
-memory, as large as the largest tensor.
+On a CPU all is fp32. A device answers in the dtype that the result is written in, unless told otherwise:
+then a candidate has the weights of the checkpoint that it would become, and half precision is what such
+devices are quick at.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from vlm.errors import ModelError
+from vlm.methods.arrays import Array
 from vlm.methods.pieces import fill
-from vlm.weights.raw import Numbers
+from vlm.parents import InMemory, OnDevice, Parents
 
 AUTO = "auto"
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+CPU = torch.device("cpu")
+SHARE = (
+    2  # parents may take one half of what a device has left beside the model: answers need room too
+)
 
 
 def device_of(word: str = AUTO) -> torch.device:
@@ -31,28 +38,37 @@ def device_of(word: str = AUTO) -> torch.device:
     return device
 
 
-class Window:
-    """Writes numbers into parameters, wherever those lie."""
+def dtype_of(word: str, device: torch.device, written: str | None) -> torch.dtype:
+    """In which dtype models answer: "fp32", "bf16", "fp16", or by "auto" what the result is written in."""
+    if word == AUTO:
+        word = "fp32" if device.type == "cpu" else written or "bf16"
+    return DTYPES[word]
 
-    def __init__(self) -> None:
-        self._buffer: Tensor | None = None
 
-    def write(self, slot: Tensor, pieces: Iterable[Numbers]) -> None:
-        """Pieces of flat fp32 numbers into a contiguous parameter."""
-        near = slot.view(-1) if slot.is_cpu else self._room(slot)
-        fill(near.numpy(), pieces)
-        if not slot.is_cpu:
-            slot.view(-1).copy_(near)
+def parents_for(device: torch.device) -> Parents:
+    """Where a search holds its parents, once the model is on `device`."""
+    if device.type == "cpu":
+        return InMemory()
+    free, _ = torch.accelerator.get_memory_info(device)
+    return OnDevice(device, free // SHARE)
 
-    def put(self, slot: Tensor, numbers: Numbers) -> None:
-        """All numbers of a parameter, of whatever type it is."""
-        if slot.is_cpu:
-            slot.view(-1).numpy()[:] = numbers
-        else:
-            slot.view(-1).copy_(torch.from_numpy(numbers))
 
-    def _room(self, slot: Tensor) -> Tensor:
-        count = slot.numel()
-        if self._buffer is None or len(self._buffer) < count:
-            self._buffer = torch.empty(count, pin_memory=torch.cuda.is_available())
-        return self._buffer[:count]
+def write(slot: Tensor, pieces: Iterable[Array]) -> None:
+    """Pieces of flat fp32 numbers into a contiguous parameter, rounded to the nearest of its dtype."""
+    flat = slot.view(-1)
+    if slot.is_cpu and slot.dtype == torch.float32:
+        fill(flat.numpy(), pieces)  # quicker than torch with short pieces
+    else:
+        fill(flat, map(torch.as_tensor, pieces))
+
+
+@contextmanager
+def room_on(device: torch.device) -> Iterator[None]:
+    """Raises ModelError where what is done inside finds no room on the device."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        reason = str(error).partition(". ")[0]
+        raise ModelError(
+            f"{device} has no room for this: {reason}", "give --dtype bf16, or --device cpu"
+        ) from error

@@ -16,7 +16,7 @@ import transformers
 
 from merge_dsl.space.candidate import Candidate, Walk
 from vlm.answer import Prepared, open_reader, prepare, seen_anew
-from vlm.device import device_of
+from vlm.device import AUTO, device_of, dtype_of, room_on
 from vlm.measure import measure
 from vlm.resident import Resident, load_model
 from vlm.route.walker import Walker
@@ -63,10 +63,14 @@ class Evaluator:
         pickled: Collection[str] = (),
         shown: Mapping[str, Path] = NOTHING,
         device: str = "cpu",
+        dtype: str = AUTO,
+        written: str | None = None,
     ) -> None:
         """`models` are what candidates are made of; `shown` are others, which a report looks at. They run
-        on `device`: "cpu", "cuda", "cuda:1", or "auto". Raises ModelError for one that is not here."""
+        on `device` ("cpu", "cuda", "cuda:1", or "auto") in `dtype` ("fp32", "bf16", "fp16", or "auto", which
+        looks at what the result is `written` in). Raises ModelError for a device that is not here."""
         self.device = device_of(device)
+        self.dtype = dtype_of(dtype, self.device, written)
         self.sources: dict[str, Source] = open_sources(
             {**models, **shown}, differences, trusted, architectures, pickled
         )
@@ -78,17 +82,18 @@ class Evaluator:
 
     def open_resident(self, candidate: Candidate | Walk) -> None:
         """Load the host. Raises MergeError or ModelError for what no candidate could mend."""
-        if isinstance(candidate, Walk):
-            self.resident = Walker(candidate, self.taken, self.device)
-        else:
-            self.resident = Resident(candidate, self.taken, self.device)
+        with room_on(self.device):
+            if isinstance(candidate, Walk):
+                self.resident = Walker(candidate, self.taken, self.device, self.dtype)
+            else:
+                self.resident = Resident(candidate, self.taken, self.device, self.dtype)
 
     def measure(
         self, candidate: Candidate | Walk, tell: Callable[[str], None] = lambda what: None
     ) -> None:
         """Ask the parents what the candidate's methods want to know of them; see `vlm.measure`."""
         if isinstance(candidate, Candidate):
-            measure(candidate, self.sources, self.questions, tell)
+            measure(candidate, self.sources, self.questions, tell, self.device)
 
     def taste_candidate(
         self,
@@ -99,6 +104,12 @@ class Evaluator:
         """Build a candidate in place and score it."""
         if self.resident is None:
             self.open_resident(candidate)
+        with room_on(self.device):
+            return self._taste(candidate, asks, tick)
+
+    def _taste(
+        self, candidate: Candidate | Walk, asks: Sequence[Ask], tick: Callable[[], None]
+    ) -> Tasting:
         assert self.resident is not None
         model = self._put(candidate)
         # The resident's, not the candidate's: an unsearched blend without a base may name another
@@ -127,13 +138,14 @@ class Evaluator:
         """Open any checkpoint as users will, and score it. A blind one is asked without pictures."""
         sees = is_seeing(folder)
         trusted = self._trusts(folder)
-        model = load_model(folder, sees, trusted=trusted, device=self.device)
-        reader = open_reader(folder, sees, trusted)
-        prepared = {
-            name: prepare(model, reader, self.questions[name])
-            for name in dict.fromkeys(ask.data for ask in asks)
-        }
-        return taste(model, prepared, asks, tick)
+        with room_on(self.device):
+            model = load_model(folder, sees, self.dtype, trusted=trusted, device=self.device)
+            reader = open_reader(folder, sees, trusted)
+            prepared = {
+                name: prepare(model, reader, self.questions[name])
+                for name in dict.fromkeys(ask.data for ask in asks)
+            }
+            return taste(model, prepared, asks, tick)
 
     def _trusts(self, folder: Path) -> bool:
         """Whether code in a checkpoint may run: a parent's as the recipe says, a child's as its host's."""
@@ -162,6 +174,8 @@ class Evaluator:
         }
         if self.device.type != "cpu":
             state["device"] = self.device.type  # its sums are others in the last digits
+        if self.dtype != torch.float32:
+            state["dtype"] = str(self.dtype)
         text = json.dumps(state, sort_keys=True, ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

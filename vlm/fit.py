@@ -102,7 +102,7 @@ def _fitted(source: Source, host: Source, resize: str | None) -> Source:
     from vlm.weights.views import Changed
 
     view = Changed(source.checkpoint, names, entries)
-    return replace(source, checkpoint=view, resident={})
+    return replace(source, checkpoint=view)
 
 
 def _folded(source: Source, own: Pixels, host: Pixels) -> "tuple[Tensor, Tensor]":

@@ -35,6 +35,7 @@ from merge_dsl.space.candidate import Blend, Candidate
 from vlm.anatomy.body import Role
 from vlm.anatomy.parts import memory_roles
 from vlm.answer import Prepared, open_reader, prepare, read, see
+from vlm.device import CPU, room_on
 from vlm.errors import MergeError, ModelError
 from vlm.merge import Sources, portion_of, portions_of
 from vlm.resident import load_model
@@ -56,8 +57,9 @@ def measure(
     sources: Sources,
     questions: Questions,
     tell: Callable[[str], None] = lambda what: None,
+    device: torch.device = CPU,
 ) -> None:
-    """Measure what the blends of `candidate` want to know and nobody has measured yet.
+    """Measure, on `device`, what the blends of `candidate` want to know and nobody has measured yet.
 
     `tell` hears of each parent before it is asked. Raises MergeError for a parent that cannot be asked,
     DataError for a question that it cannot be asked, ModelError where its answer is no number.
@@ -76,7 +78,8 @@ def measure(
         found = _kept(file, roles)
         if found is None:
             tell(f"measuring {name} on {data}")
-            found = _taken(source, what, questions[data], roles)
+            with room_on(device):
+                found = _taken(source, what, questions[data], roles, device)
             _keep(file, found)
         known |= {role: found.get(role) for role in roles}
 
@@ -103,10 +106,14 @@ def _wanted(candidate: Candidate, sources: Sources) -> Wanted:
 
 
 def _taken(
-    source: Source, what: str, questions: Sequence[Question], roles: Sequence[Role]
+    source: Source,
+    what: str,
+    questions: Sequence[Question],
+    roles: Sequence[Role],
+    device: torch.device,
 ) -> dict[Role, Raw]:
     """Measure one parent on one data set; what a role has nothing of is left out."""
-    model = load_model(source.folder, source.anatomy.sees, trusted=source.trusted)
+    model = load_model(source.folder, source.anatomy.sees, trusted=source.trusted, device=device)
     prepared = prepare(
         model, open_reader(source.folder, source.anatomy.sees, source.trusted), questions, batch=1
     )
@@ -120,7 +127,7 @@ def _taken(
                 f"what {source.name} says of its {role.unit} {role.tail} is no number",
                 "take other data, or another model",
             )
-    return {role: of_tensor(tensor) for role, tensor in found.items()}
+    return {role: of_tensor(tensor.cpu()) for role, tensor in found.items()}
 
 
 def _fishers(model: Any, prepared: Prepared, named: Mapping[str, Role]) -> dict[Role, Tensor]:

@@ -18,14 +18,16 @@ from merge_dsl.space.candidate import Blend, Candidate, Keep
 from vlm.anatomy.body import Role
 from vlm.anatomy.parts import memory_roles
 from vlm.blend import blended
-from vlm.device import Window
+from vlm.device import CPU, parents_for, write
 from vlm.errors import MergeError, ModelError
 from vlm.fit import fit
 from vlm.merge import TOKENS, Portion, Sources, check_whole, host_of, portion_of, portions_of
 from vlm.methods.arrays import steady_memory
+from vlm.parents import Parents
 from vlm.route.code import is_ours
 from vlm.vocabulary import with_words
 from vlm.weights.pixels import check_processor
+from vlm.weights.raw import as_tensor
 from vlm.weights.source import Source
 
 from transformers import (  # isort: skip
@@ -33,8 +35,6 @@ from transformers import (  # isort: skip
     AutoModelForImageTextToText,
     GenerationConfig,
 )
-
-CPU = torch.device("cpu")
 
 
 def load_model(
@@ -78,13 +78,24 @@ def load_model(
 
 
 class Resident:
-    """The host model of a merge, fp32, and where each of its tensors plays which role.
+    """The host model of a merge, and where each of its tensors plays which role.
 
     It is opened with a candidate for its kept parts only: blended ones are the host's own until the
     first `put`, so that a start without a blend is one failed trial and not the end of a run.
     """
 
-    def __init__(self, candidate: Candidate, sources: Sources, device: torch.device = CPU) -> None:
+    def __init__(
+        self,
+        candidate: Candidate,
+        sources: Sources,
+        device: torch.device = CPU,
+        dtype: torch.dtype = torch.float32,
+        parents: Parents | None = None,
+    ) -> None:
+        """The model lies on `device`, in `dtype`; `parents` says where theirs do, if not where is best.
+
+        Raises MergeError or ModelError for what no other candidate could mend.
+        """
         self.host = host_of(candidate, sources)
         if not self.host.answers:
             raise MergeError(
@@ -95,8 +106,8 @@ class Resident:
         self.host = with_words(candidate, self.host, self.sources)
         check_whole(candidate, self.host, self.sources)
         check_processor(self.host.folder, lambda: self.host.config)
-        self.model: nn.Module = _load(self.host, device)
-        self._window = Window()
+        self.model: nn.Module = _load(self.host, device, dtype)
+        self.parents = parents_for(device) if parents is None else parents
         state = self.model.state_dict()
         roles = memory_roles(self.model)
         self.slots: dict[Role, Tensor] = {
@@ -129,19 +140,17 @@ class Resident:
         line = portion.made_by
         if isinstance(line, Keep):
             raw = self.sources[line.origin.model].raw(role)
-            numbers = raw.widened(slice(None)) if raw.is_float else raw.numbers
-            self._window.put(slot, numbers)
+            slot.view(-1).copy_(as_tensor(raw).view(-1))
         else:
             origins = (line.base, *(ingredient.origin for ingredient in line.ingredients))
             memo = self._memos.setdefault((role, origins), {})
-            pieces = blended(portion, role, self.host, self.sources, keep=True, memo=memo)
-            self._window.write(slot, pieces)
+            write(slot, blended(portion, role, self.host, self.sources, self.parents, memo))
         self._made[role] = made_of
 
 
-def _load(host: Source, device: torch.device) -> nn.Module:
+def _load(host: Source, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """The host's module; with another tokenizer, its tables of tokens are filled by the first `put`."""
-    how: dict[str, Any] = {"trusted": host.trusted, "device": device}
+    how: dict[str, Any] = {"trusted": host.trusted, "device": device, "dtype": dtype}
     if host.taken is None:
         return load_model(host.folder, host.anatomy.sees, **how)  # type: ignore[no-any-return]
     config = copy.deepcopy(host.config)

@@ -120,7 +120,6 @@ def _worded(host: Source, donor: Source, taken: Taken) -> Source:
         checkpoint=Changed(host.checkpoint, changes, entries, folder),
         anatomy=replace(host.anatomy, shapes=shapes),
         taken=taken,
-        resident={},
     )
 
 

@@ -104,6 +104,7 @@ def _run_of(
         budget=budget,
         quiet=args.quiet,
         device=args.device,
+        dtype=args.dtype,
         title=f"{job.recipe.name}, {job.target}" if several else job.recipe.name,
         rivals={name: path for name, path in rivals.items() if name not in job.models},
     )

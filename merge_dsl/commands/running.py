@@ -64,6 +64,7 @@ class Run:
     budget: Budget
     quiet: bool
     device: str  # where models run: "auto", "cpu", "cuda"
+    dtype: str  # in which dtype: "auto", "fp32", "bf16", "fp16"
     title: str  # of the search, where it shows how far it is
     rivals: dict[str, Path] = field(
         default_factory=dict
@@ -92,7 +93,13 @@ def evolved(run: Run, last: bool = True) -> tuple[Value, ...]:
     looked_at = [*(ask.data for ask in asks), *measured_on(job)]
     named = tables(job, [*looked_at, *(ask.data for ask in shown)])
     evaluator = Evaluator(
-        job.models, named, shown=_shown(run, bool(shown)), device=run.device, **marked(job)
+        job.models,
+        named,
+        shown=_shown(run, bool(shown)),
+        device=run.device,
+        dtype=run.dtype,
+        written=job.write.dtype if job.write is not None else None,
+        **marked(job),
     )
     # Of the data that the search looks at: data of the report may be mended between two commands.
     fingerprint = evaluator.fingerprint(looked_at)

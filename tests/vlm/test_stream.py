@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,9 @@ from safetensors.torch import load_file, save_file
 from merge_dsl.cli import main
 from merge_dsl.space.candidate import Place
 from tests.vlm.conftest import student
-from vlm import blend
 from vlm.errors import MergeError
 from vlm.methods import trim
-from vlm.methods.pieces import Pieces
+from vlm.parents import FromFiles
 from vlm.resident import Resident
 from vlm.weights import check, stream, target, writer
 from vlm.weights.checkpoint import SINGLE
@@ -123,7 +121,7 @@ def test_no_more_than_a_piece_is_looked_at_at_once(
         return found
 
     monkeypatch.setattr(Raw, "widened", widened)
-    monkeypatch.setattr(blend, "Pieces", partial(Pieces, size=100))
+    monkeypatch.setattr(FromFiles, "size", 100)
     monkeypatch.setattr(trim, "SHORT", 200)
     monkeypatch.setattr(trim, "SAMPLE", 20)
     write_model(candidate, sources, tmp_path / "pieces", recipe="r\n")

@@ -61,12 +61,24 @@ def absolute(x: Array) -> float:
 
 def packed(mask: Array) -> Array:
     """A mask as small as it can be kept: one bit a position."""
-    return np.packbits(mask) if isinstance(mask, np.ndarray) else mask
+    if isinstance(mask, np.ndarray):
+        return np.packbits(mask)
+    torch = library(mask)
+    eights = torch.nn.functional.pad(mask, (0, -len(mask) % 8)).view(-1, 8)
+    return (eights << _places(mask)).sum(1, dtype=torch.uint8)
 
 
 def unpacked(mask: Array, size: int) -> Array:
     """A mask of `size` positions that was packed."""
-    return np.unpackbits(mask, count=size) if isinstance(mask, np.ndarray) else mask
+    if isinstance(mask, np.ndarray):
+        return np.unpackbits(mask, count=size)
+    return (((mask[:, None] >> _places(mask)) & 1) != 0).view(-1)[:size]
+
+
+def _places(mask: Array) -> Array:
+    """Which bit of a byte each of eight positions is."""
+    torch = library(mask)
+    return torch.arange(8, dtype=torch.uint8, device=mask.device)
 
 
 def count(mask: Array) -> int:

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from merge_dsl.space.candidate import Hop, Walk
+from vlm.device import CPU
 from vlm.errors import MergeError
-from vlm.resident import CPU, load_model
+from vlm.resident import load_model
 from vlm.route.attention import Attention, Place, Positions, attention_of, settings_of
 from vlm.route.blocks import block_of
 from vlm.route.body import Body, body_of
@@ -32,13 +33,17 @@ class Walker:
     """The parents of a route, and the host among them, whose layers are replaced by those walked."""
 
     def __init__(
-        self, walk: Walk, sources: Mapping[str, Source], device: torch.device = CPU
+        self,
+        walk: Walk,
+        sources: Mapping[str, Source],
+        device: torch.device = CPU,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Load every parent. Raises MergeError or ModelError for what no other walk could mend."""
+        """Load every parent onto `device`, in `dtype`. Raises MergeError or ModelError for what no other walk could mend."""
         self.host = sources[walk.begin]
         self.bodies: dict[str, Body] = {}
         for name, source in sources.items():
-            how: dict[str, Any] = {"trusted": source.trusted, "device": device}
+            how: dict[str, Any] = {"trusted": source.trusted, "device": device, "dtype": dtype}
             model = load_model(source.folder, source.anatomy.sees, **how)
             record(model)
             body = body_of(name, model, walk.stack)

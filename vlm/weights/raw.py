@@ -57,6 +57,11 @@ class Raw:
         wide <<= np.uint32(16)
         return wide.view(np.float32)
 
+    def rows(self, numbers: Numbers) -> "Raw":
+        """Some rows of it, by their numbers."""
+        taken = self.numbers.reshape(self.shape)[numbers]
+        return Raw(self.dtype, taken.shape, taken.reshape(-1))
+
     def held(self) -> "Raw":
         """The same in memory of its own, whatever becomes of the file."""
         return Raw(self.dtype, self.shape, self.numbers.copy())

@@ -15,7 +15,7 @@ from vlm.weights.lora import Adapter, is_adapter, open_adapter
 from vlm.weights.made import Made, itself
 from vlm.weights.pickled import as_safetensors
 from vlm.weights.pixels import OPEN_CLIP, Pixels, pixels_of
-from vlm.weights.raw import Raw, as_tensor
+from vlm.weights.raw import Raw
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """One opened parent. `resident` keeps what was read, in the file's dtype, where asked to."""
+    """One opened parent."""
 
     name: str  # as the recipe calls it
     read_config: Callable[[], Any]  # which loads transformers, so it is asked for late
@@ -42,7 +42,6 @@ class Source:
     partial: bool = False  # a difference that is zero in every tensor that it does not hold
     trusted: bool = False  # the recipe allows code in its folder to be run
     taken: "Taken | None" = None  # the tokenizer of another, of a host that takes it
-    resident: dict[Role, Raw] = field(default_factory=dict, repr=False)
     # What data say of its tensors, by what is measured and on which data: see `vlm/measure.py`.
     measured: dict[tuple[str, str], dict[Role, Raw | None]] = field(
         default_factory=dict, repr=False
@@ -83,18 +82,11 @@ class Source:
 
     def tensor(self, role: Role) -> "Tensor":
         """The tensor that plays `role`, in the file's dtype. Raises MergeError as `name_of` does."""
-        if role in self.resident:
-            return as_tensor(self.resident[role])
         return self.checkpoint.tensor(self.name_of(role))
 
-    def raw(self, role: Role, keep: bool = False) -> Raw:
-        """The same as numbers; `keep` holds them in memory for the next call."""
-        if role in self.resident:
-            return self.resident[role]
-        raw = self.checkpoint.raw(self.name_of(role))
-        if keep:
-            self.resident[role] = raw = raw.held()
-        return raw
+    def raw(self, role: Role) -> Raw:
+        """The same as numbers, as they lie in the file. Raises MergeError as `name_of` does."""
+        return self.checkpoint.raw(self.name_of(role))
 
     def written(self) -> dict[str, Made]:
         """Name in a checkpoint of this kind -> the names here that it is made of, in file order."""
