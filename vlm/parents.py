@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from xxhash import xxh3_128
 
 from vlm.anatomy.body import Role
 from vlm.errors import MergeError
 from vlm.methods.arrays import Array
 from vlm.methods.masks import block_size
+from vlm.weights.checkpoint import Checkpoint
 from vlm.weights.raw import Numbers, Raw, as_tensor, is_sound
 from vlm.weights.source import Source
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+Digests = dict[str, dict[str, str]]
 LOOK = 1 << 16  # numbers that are looked at together
 ARENA = (
     1 << 30
@@ -65,13 +68,22 @@ class Parents(Protocol):
 
 
 class FromFiles:
-    """Reads what it is asked for, each time."""
+    """Reads what it is asked for, each time.
+
+    `digests` is told the XXH3 of each tensor that was read through: parent -> name in its files -> digest.
+    """
 
     size = block_size("cpu")
 
+    def __init__(self, digests: Digests | None = None) -> None:
+        self.digests = digests
+
     def tensor(self, source: Source, role: Role) -> Parent:
         """The tensor as it lies in the file."""
-        return _Looking(source.raw(role), _said(source, role))
+        known: dict[str, str] = {}
+        if self.digests is not None and isinstance(source.checkpoint, Checkpoint):
+            known = self.digests.setdefault(source.name, {})
+        return _Looking(source.raw(role), _said(source, role), source.name_of(role), known)
 
     def measured(self, raw: Raw) -> Parent:
         """The numbers themselves."""
@@ -147,20 +159,25 @@ class OnDevice:
 
 
 class _Looking:
-    """A tensor that is read out of its file, and looked at on the way: the first time, that is."""
+    """A tensor that is read out of its file, hashed and looked at on the way: the first time, that is,
+    and while the bytes are in the cache of the CPU."""
 
-    def __init__(self, raw: Raw, name: str) -> None:
+    def __init__(self, raw: Raw, name: str, spelt: str, digests: dict[str, str]) -> None:
         self.raw, self.name, self.shape = raw, name, raw.shape
-        self.seen = 0
+        self.spelt, self.digests = spelt, digests
+        self.hash, self.seen = xxh3_128(), 0
 
     def widened(self, part: slice) -> Array:
         if part.start == self.seen and part.step in (None, 1):
-            _refuse_unsound(self.raw, part, self.name)
             self.seen = part.stop
+            self.hash.update(self.raw.numbers[part].data)
+            if self.seen == len(self.raw.numbers):
+                self.digests[self.spelt] = self.hash.hexdigest()
+            _refuse_unsound(self.raw, part, self.name)
         return self.raw.widened(part)
 
     def rows(self, numbers: Numbers) -> Parent:
-        return _Looking(self.raw.rows(numbers), self.name)
+        return _Looking(self.raw.rows(numbers), self.name, self.spelt, {})
 
 
 @dataclass(frozen=True)

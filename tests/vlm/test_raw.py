@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from vlm.weights.raw import Raw, fits, is_sound, of_tensor, rounded
+from vlm.errors import MergeError
+from vlm.weights.raw import Raw, is_sound, of_tensor, rounded
+from vlm.weights.result import stored
 
 TORCH = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
 
@@ -24,7 +26,7 @@ def test_rounding_is_that_of_torch(dtype: str) -> None:
     found = rounded(values.copy(), dtype)
     np.testing.assert_array_equal(found.view("V2" if found.itemsize == 2 else "V4"),
                                   of_tensor(expected).numbers.view(f"V{found.itemsize}"))  # fmt: skip
-    sound = [fits(value, dtype) for value in np.split(values, len(values))]
+    sound = [is_sound(dtype, one) for one in np.split(found, len(found))]
     np.testing.assert_array_equal(sound, expected.isfinite().numpy())
 
 
@@ -44,6 +46,22 @@ def test_what_is_no_number_is_seen(dtype: torch.dtype, strange: float) -> None:
     assert is_sound(of_tensor(tensor).dtype, of_tensor(tensor).numbers)
     tensor[37] = strange
     assert not is_sound(of_tensor(tensor).dtype, of_tensor(tensor).numbers)
+
+
+@pytest.mark.parametrize("dtype", TORCH)
+def test_what_arithmetic_makes_of_the_impossible_is_seen(dtype: str) -> None:
+    zero, infinity = np.zeros(1, np.float32), np.full(1, np.inf, np.float32)
+    with np.errstate(all="ignore"):
+        for none in (zero / zero, infinity - infinity, infinity, -infinity, -(zero / zero)):
+            assert not is_sound(dtype, rounded(none.copy(), dtype))
+
+
+def test_no_number_is_made_of_a_kept_one_that_is_none() -> None:
+    """Every bit but the sign: rounding would carry into it, and leave a zero."""
+    worst = np.array([0x7FFFFFFF], np.uint32).view(np.float32)
+    assert rounded(worst.copy(), "BF16") == 0x8000
+    with pytest.raises(MergeError, match="NaN"):
+        list(stored(Raw("F32", (1,), worst), "BF16", "x"))
 
 
 def test_held_numbers_do_not_follow_their_file() -> None:

@@ -22,15 +22,13 @@ FLOATS = {"BF16", "F16", "F32", "F64"}
 BYTES = {name: np.dtype(stored).itemsize for name, stored in STORED.items()} | {
     name: 1 for name in ("F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
 }
-# The words of a dtype without their sign, and the least of them that is no number.
-NO_NUMBER: Mapping[str, tuple[str, int, int]] = {
-    "BF16": ("<u2", 0x7FFF, 0x7F80),
-    "F16": ("<u2", 0x7FFF, 0x7C00),
-    "F32": ("<u4", 0x7FFFFFFF, 0x7F800000),
-    "F64": ("<u8", 0x7FFFFFFFFFFFFFFF, 0x7FF0000000000000),
+# The words of a dtype, unsigned and signed, and the least without a sign that is no number.
+NO_NUMBER: Mapping[str, tuple[str, str, int]] = {
+    "BF16": ("<u2", "<i2", 0x7F80),
+    "F16": ("<u2", "<i2", 0x7C00),
+    "F32": ("<u4", "<i4", 0x7F800000),
+    "F64": ("<u8", "<i8", 0x7FF0000000000000),
 }
-# As fp32: the least that is rounded to an infinity, halfway between the largest number and the next.
-TOO_LARGE = {"BF16": 0x7F7F8000, "F16": 0x477FF000}
 NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # what a model may be written as
 HALF = np.uint32(0x7FFF)
 
@@ -72,24 +70,20 @@ def is_sound(dtype: str, numbers: Numbers) -> bool:
     return dtype not in NO_NUMBER or _all_below(numbers, *NO_NUMBER[dtype])
 
 
-def fits(values: Numbers, dtype: str) -> bool:
-    """Whether fp32 numbers are numbers, and none too large for `dtype` when it is rounded."""
-    words, unsigned, least = NO_NUMBER["F32"]
-    return _all_below(values, words, unsigned, TOO_LARGE.get(dtype, least))
-
-
-def _all_below(numbers: Numbers, words: str, unsigned: int, least: int) -> bool:
+def _all_below(numbers: Numbers, unsigned: str, signed: str, least: int) -> bool:
+    """Without a copy: as unsigned words the negative ones are largest, as signed words the others."""
     if numbers.size == 0:
         return True
-    seen = numbers.view(words)
-    return bool((seen & seen.dtype.type(unsigned)).max() < least)
+    above, below = numbers.view(signed), numbers.view(unsigned)
+    sign = 1 << (8 * below.itemsize - 1)
+    return bool(above.max() < least and below.max() < sign + least)
 
 
 def rounded(values: Numbers, dtype: str) -> Numbers:
     """fp32 numbers as `dtype` stores them: to the nearest, of two as near to the even one.
 
-    What does not fit must have been refused before: rounding could make a number of what is none.
-    `values` may be changed.
+    What is too large for it becomes an infinity, and what is no number stays none: arithmetic makes such
+    words as end in zeros, so that nothing is carried into their sign. `values` may be changed.
     """
     if dtype == "F32":
         return values

@@ -16,9 +16,10 @@ from vlm.blend import blended
 from vlm.errors import MergeError, ModelError
 from vlm.merge import Portion, Sources, origins_of, portion_of
 from vlm.methods.pieces import fill
+from vlm.parents import FromFiles
 from vlm.weights.checkpoint import Checkpoint
 from vlm.weights.made import Made, itself
-from vlm.weights.raw import FLOATS, NAMES, STORED, Numbers, Raw, fits, is_sound, of_tensor, rounded
+from vlm.weights.raw import FLOATS, NAMES, STORED, Numbers, Raw, is_sound, of_tensor, rounded
 from vlm.weights.source import Source
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ class Result:
     made: dict[str, Made] = field(init=False)
     # Parent -> name in its files -> digest of the tensor's bytes, of those that were read.
     digests: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
+    files: FromFiles = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "files", FromFiles(self.digests))
         object.__setattr__(self, "made", self.host.written())
         there = {self.host.anatomy.roles[n] for made in self.made.values() for n in made.sources}
         lacking = [role for role in self.host.anatomy.shapes if role not in there]
@@ -74,11 +77,11 @@ class Result:
             kept = self.sources[portion.made_by.origin.model].raw(role)
             yield from stored(kept, dtype, name)
         else:
-            for piece in blended(portion, role, self.host, self.sources):
+            for piece in blended(portion, role, self.host, self.sources, self.files):
                 yield _rounded(piece, dtype, name)
         for model, checkpoint, spelt in self._read(role):
             known = self.digests.setdefault(model, {})
-            if spelt not in known:  # while its bytes are still in memory
+            if spelt not in known:  # it was not read through, and may still be in memory
                 known[spelt] = xxh3_128_hexdigest(checkpoint.raw(spelt).numbers.data)
             checkpoint.done(spelt)
 
@@ -105,7 +108,7 @@ class Result:
             return self.sources[portion.made_by.origin.model].tensor(role)
         shape = self.host.anatomy.shapes[role]
         whole = torch.empty(shape)
-        fill(whole.view(-1).numpy(), blended(portion, role, self.host, self.sources))
+        fill(whole.view(-1).numpy(), blended(portion, role, self.host, self.sources, self.files))
         return whole
 
     def _portion(self, role: Role) -> Portion:
@@ -121,15 +124,14 @@ def stored(raw: Raw, dtype: str, name: str) -> Iterator[Numbers]:
         if raw.dtype == dtype:
             yield _sound(raw.numbers[part], dtype, name)
         elif raw.is_float:
+            _sound(raw.numbers[part], raw.dtype, name)
             yield _rounded(raw.widened(part), dtype, name)
         else:
             yield raw.numbers[part].astype(STORED[dtype])
 
 
 def _rounded(values: Numbers, dtype: str, name: str) -> Numbers:
-    if not fits(values, dtype):
-        raise _unsound(name, dtype)
-    return rounded(values, dtype)
+    return _sound(rounded(values, dtype), dtype, name)
 
 
 def _sound(numbers: Numbers, dtype: str, name: str) -> Numbers:
