@@ -7,22 +7,29 @@ from merge_dsl.meaning.lineage import lineage_of
 from merge_dsl.meaning.recipe import Data, Model
 from merge_dsl.rules.checked import Checked
 from merge_dsl.space.fill import models_of
+from merge_dsl.space.measured import measured
 from merge_dsl.text.diagnostics import Diagnostic, Severity, finding
 
 
 def searched(checked: Checked) -> Iterator[Diagnostic]:
-    """D703: a public benchmark that a search looks at."""
+    """D703: a public benchmark that a search looks at, or that a parent is measured on."""
+    recipe = checked.recipe
+    terms = (t for s in recipe.searches for o in s.objectives for t in o.terms)
+    looks = [(term.data, term.span, "searched directly", "search") for term in terms]
+    looks += [
+        (m.data, m.span, f"and decides the weights of `{m.merge}`", "measure")
+        for m in measured(recipe)
+    ]
     told: set[str] = set()
-    for search in checked.recipe.searches:
-        for term in (t for o in search.objectives for t in o.terms):
-            data = checked.recipe.data.get(term.data)
-            if data is None or term.data in told or not _is_test(data):
-                continue
-            told.add(term.data)
-            split = f" {data.split}" if data.split else ""
-            message = f"`{data.place.address.rpartition('/')[2]}`{split} is a public benchmark, "
-            help = "search on its training rows, or on data of your own"
-            yield finding("D703", term.span, f"{message}searched directly", help)
+    for name, span, how, verb in looks:
+        data = recipe.data.get(name)
+        if data is None or name in told or not _is_test(data):
+            continue
+        told.add(name)
+        split = f" {data.split}" if data.split else ""
+        message = f"`{data.place.address.rpartition('/')[2]}`{split} is a public benchmark, {how}"
+        help = f"{verb} on its training rows, or on data of your own"
+        yield finding("D703", span, message, help)
 
 
 def _is_test(data: Data) -> bool:

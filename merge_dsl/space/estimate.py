@@ -4,6 +4,9 @@ In: a recipe and the space of a target. Out: `Estimate`. Memory is the most that
 search in which everything stays resident: each parent once and the candidate once, in fp32, 4 bytes a
 parameter; activations and caches come on top. Disk is the result in the type of its `write`. A route
 moves no weights: its parents are held once, and its result has as many layers as its longest walk.
+What a method has measured of a parent is held as well: for `fisher` a number for each of its own, for
+`regmean` a square of each linear layer's inputs; while it is measured, so is the parent itself, and for
+`fisher` a gradient.
 
 How long a trial takes is known from a journal, or guessed: 4 ns a parameter to build the candidate and
 0.04 ns a parameter and row to answer, about what an accelerator of 2023 does with batches; for a model
@@ -15,7 +18,8 @@ from typing import NamedTuple
 
 from merge_dsl.meaning.engines import POPULATIONS
 from merge_dsl.meaning.facts import Facts
-from merge_dsl.meaning.recipe import Recipe, Search
+from merge_dsl.meaning.methods import METHODS
+from merge_dsl.meaning.recipe import BlendLine, Recipe, Search
 from merge_dsl.meaning.requires import may_be
 from merge_dsl.meaning.stages import sources_in
 from merge_dsl.space.fill import models_of
@@ -44,7 +48,11 @@ def estimate(recipe: Recipe, target: str, dimensions: int) -> Estimate:
     sizes = [_parameters(recipe, name) for name in names]
     known = [size for size in sizes if size is not None]
     result = max(known, default=None) if len(known) == len(sizes) else None
+    measured = _measured(recipe, target)
     held = sum(known) + (result or 0)
+    if measured is not None:
+        kept, most = measured
+        held = max(held + kept, (result or 0) + most)
     if target in recipe.routes:
         held = sum(known)
         result = _walked(recipe, target) if result is not None else None
@@ -52,7 +60,7 @@ def estimate(recipe: Recipe, target: str, dimensions: int) -> Estimate:
     return Estimate(
         trials=trials_of(search, dimensions) if search else None,
         generations=generations_of(search, dimensions) if search else None,
-        memory_bytes=4 * held if result is not None else None,
+        memory_bytes=4 * held if result is not None and measured is not None else None,
         disk_bytes=BYTES.get(dtype, 2) * result if result is not None else None,
     )
 
@@ -100,6 +108,37 @@ def generations_of(search: Search, dimensions: int) -> int | None:
 def _parameters(recipe: Recipe, name: str) -> int | None:
     model = recipe.source(name)
     return model.facts.parameters if model is not None and model.facts else None
+
+
+def _measured(recipe: Recipe, target: str) -> tuple[int, int] | None:
+    """Numbers that are kept of what a merge measures, and the most that are held while it does.
+
+    None where the size of a parent is not known.
+    """
+    merge, wanted = recipe.merges.get(target), set()
+    for line in merge.lines if merge is not None else ():
+        if isinstance(line, BlendLine):
+            known = [METHODS[m.name].reads for m in line.methods if m.name in METHODS]
+            wanted |= {(what, take.origin.model) for what in known if what for take in line.takes}
+    kept, most = 0, 0
+    for what, name in sorted(wanted):
+        count = _parameters(recipe, name)
+        model = recipe.source(name)
+        facts = model.facts if model is not None else None
+        told = count if what == "fisher" else facts and _grams(facts)
+        if count is None or told is None:
+            return None
+        kept += told
+        most = max(most, kept + count * (2 if what == "fisher" else 1))
+    return kept, most
+
+
+def _grams(facts: Facts) -> int | None:
+    """Squares of what enters the seven matrices of each language layer."""
+    hidden, inner, layers = facts.hidden, facts.intermediate, facts.layers
+    if hidden is None or inner is None or layers is None:
+        return None
+    return layers * (6 * hidden**2 + inner**2)
 
 
 def _walked(recipe: Recipe, target: str) -> int | None:

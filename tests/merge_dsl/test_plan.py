@@ -7,7 +7,9 @@ import pytest
 
 from merge_dsl.cli import main
 from merge_dsl.search.journal import FILE_NAME, Header, Journal, Trial
-from tests.merge_dsl.conftest import TASK, merge_recipe
+from merge_dsl.space.estimate import estimate
+from tests.merge_dsl.conftest import TASK, Lint, merge_recipe
+from tests.merge_dsl.test_rules import ON_DEV
 
 KEYS = ["dimensions", "genes", "trials", "generations", "memory_bytes", "disk_bytes"]
 
@@ -123,3 +125,18 @@ def test_counts_and_times_are_spoken(
 ) -> None:
     with_budget(recipe, budget)
     assert any(line.endswith(said) for line in told(recipe, capsys).splitlines())
+
+
+@pytest.mark.parametrize("method", ["fisher", "regmean"])
+def test_what_is_measured_counts_in_memory(lint: Lint, method: str) -> None:
+    recipe = lint(ON_DEV.replace("by fisher", f"by {method}")).recipe
+    assert recipe is not None
+    facts = {name: model.facts for name, model in recipe.models.items()}
+    eyes, tongue = facts["eyes"], facts["tongue"]
+    assert eyes and tongue and eyes.parameters and tongue.parameters
+    kept = eyes.parameters + tongue.parameters
+    if method == "regmean":
+        assert eyes.hidden and eyes.intermediate and eyes.layers
+        kept = 2 * eyes.layers * (6 * eyes.hidden**2 + eyes.intermediate**2)
+    held = 2 * eyes.parameters + tongue.parameters  # and the candidate, which is as large as eyes
+    assert estimate(recipe, "student", 1).memory_bytes == 4 * (held + kept)

@@ -35,6 +35,8 @@ CASES = {
     "N101 data": swap("on = dev", "on = ⟦dve⟧", ON_DEV),
     "N101 model as data": swap("on = dev", "on = ⟦eyes⟧", ON_DEV),
     "D701 measured": swap("on = dev", "on = ⟦held⟧", ON_DEV),
+    "D703 measured": swap("on = dev", "on = ⟦bench⟧", ON_DEV)
+    + 'data bench from "hf:juletxara/mgsm" { subset = "ja"; split = "test" }\n',
     "N101 model": swap("take tongue", "take ⟦tonge⟧"),
     "N101 part": swap("keep vision,", "keep ⟦visoin⟧,"),
     "N101 let": swap("0.0..1.0", "⟦share⟧"),
