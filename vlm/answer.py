@@ -168,14 +168,15 @@ def see(model: Any, reader: Reader, questions: Sequence[Question]) -> dict[str, 
             for name, value in pixels.items()
         }
         out = model.get_image_features(**pixels, return_dict=True).pooler_output
-        features |= {key: vectors.clone() for key, vectors in zip(some, out, strict=True)}
+        # In memory: those of a few hundred pictures can be more than a device has beside its model.
+        features |= {key: vectors.cpu().clone() for key, vectors in zip(some, out, strict=True)}
     return features
 
 
-def _seen(prepared: Prepared, batch: Batch) -> dict[str, Any]:
+def _seen(model: Any, prepared: Prepared, batch: Batch) -> dict[str, Any]:
     if not prepared.features:
         return {}
-    vectors = [prepared.features[picture] for picture in batch.pictures]
+    vectors = [prepared.features[picture].to(model.device) for picture in batch.pictures]
     image = BaseModelOutputWithPooling(pooler_output=vectors)
     return {"mm_encoder_outputs": {"image": image}}
 
@@ -211,7 +212,7 @@ def read(model: Any, prepared: Prepared, batch: Batch) -> tuple[Tensor, Tensor]:
         attention_mask=batch.mask.to(model.device),
         logits_to_keep=batch.targets.shape[1],
         use_cache=False,
-        **_seen(prepared, batch),
+        **_seen(model, prepared, batch),
     ).logits.float()
     targets = batch.targets.to(model.device)
     chosen = targets != IGNORED
@@ -236,7 +237,7 @@ def answers(
             do_sample=False,
             pad_token_id=tokenizer.pad_token_id or 0,
             eos_token_id=tokenizer.eos_token_id,
-            **_seen(prepared, batch),
+            **_seen(model, prepared, batch),
         )
         new = out[:, batch.ids.shape[1] :]
         for row, text in zip(

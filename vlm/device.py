@@ -46,10 +46,11 @@ def dtype_of(word: str, device: torch.device, written: str | None) -> torch.dtyp
 
 
 def parents_for(device: torch.device) -> Parents:
-    """Where a search holds its parents, once the model is on `device`."""
+    """Where a search holds its parents, once the model is on `device`: of another kind than CUDA's nobody
+    knows how much it has left, and all is streamed."""
     if device.type == "cpu":
         return InMemory()
-    free, _ = torch.accelerator.get_memory_info(device)
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
     return OnDevice(device, free // SHARE)
 
 
