@@ -1,10 +1,11 @@
 """Random masks that depend on names alone: seed, tensor, model and position go in, a bit comes out.
 
 A generator that is read in order gives a tensor other bits when one more tensor is drawn before it,
-when work is split over threads, or on another device. Here nothing is read in order. Every element
-hashes its own position under a key made from the names:
+when work is split over threads, or on another device. Here nothing is read in order. Every pair of
+elements hashes its own number under a key made from the names; the lower half of the hash is of the
+first, the upper half of the second:
 
-    z = key + (position + 1) · 0x9E3779B97F4A7C15                      (mod 2⁶⁴)
+    z = key + (⌊position / 2⌋ + 1) · 0x9E3779B97F4A7C15                (mod 2⁶⁴)
     z = (z ⊕ (z ≫ 30)) · 0xBF58476D1CE4E5B9
     z = (z ⊕ (z ≫ 27)) · 0x94D049BB133111EB
     hash = z ⊕ (z ≫ 31)
@@ -58,12 +59,16 @@ def keep_mask(
     words = _words(draw.key(ingredient), part.start, part.stop, beside)
     if isinstance(density, float):
         chance = round(density * (1 << 32))
-        return words < (np.uint64(chance) if isinstance(words, np.ndarray) else chance)
+        # No word is above the largest, and 2³² is none: up to it, then, instead of below.
+        most = chance - 1
+        if most < 0:
+            return words != words
+        return words <= (np.uint32(most) if isinstance(words, np.ndarray) else most)
     if isinstance(words, np.ndarray):
         chances = density.astype(np.float64)
         chances *= 1 << 32
-        return words < np.rint(chances, out=chances).astype(np.uint64)
-    return words < density.double().mul_(1 << 32).round_().long()
+        return words < np.rint(chances, out=chances)
+    return words < density.double().mul_(1 << 32).round_()
 
 
 def like(numbers: Any, beside: Array) -> Array:
@@ -79,10 +84,21 @@ def block_size(device: str) -> int:
 
 
 def _words(key: int, start: int, stop: int, beside: Array) -> Array:
-    """The top 32 bits of each position's hash, in 64-bit integers."""
-    if not isinstance(beside, np.ndarray):
-        return _words_of_torch(key, start, stop, beside.device)
-    z = _steps(stop - start) + np.uint64((key + (start + 1) * _GOLDEN) % _WORD)
+    """32 bits for each position: in unsigned words by numpy, by torch in 64-bit integers."""
+    first = start // 2
+    pairs = (stop + 1) // 2 - first
+    if isinstance(beside, np.ndarray):
+        words = _hashes(key, first, pairs).view("<u4")
+    else:
+        z = _hashes_of_torch(key, first, pairs, beside.device)
+        torch: Any = sys.modules["torch"]
+        words = torch.stack((z & 0xFFFFFFFF, _shift(z, 32)), dim=1).view(-1)
+    return words[start - 2 * first : stop - 2 * first]
+
+
+def _hashes(key: int, first: int, count: int) -> Words:
+    """SplitMix64 at `count` places in a row."""
+    z = _steps(count) + np.uint64((key + (first + 1) * _GOLDEN) % _WORD)
     shifted = np.empty_like(z)
     for bits, factor in ((30, _FIRST), (27, _SECOND)):
         np.right_shift(z, np.uint64(bits), out=shifted)
@@ -90,7 +106,6 @@ def _words(key: int, start: int, stop: int, beside: Array) -> Array:
         z *= np.uint64(factor)
     np.right_shift(z, np.uint64(31), out=shifted)
     z ^= shifted
-    z >>= np.uint64(32)
     return z
 
 
@@ -102,15 +117,14 @@ def _steps(count: int) -> Words:
     return steps
 
 
-def _words_of_torch(key: int, start: int, stop: int, device: Any) -> Array:
+def _hashes_of_torch(key: int, first: int, count: int, device: Any) -> Array:
     """The same in torch.int64, for torch has no multiplication of unsigned words."""
     torch: Any = sys.modules["torch"]
-    z = torch.arange(start + 1, stop + 1, dtype=torch.int64, device=device)
+    z = torch.arange(first + 1, first + count + 1, dtype=torch.int64, device=device)
     z.mul_(_signed(_GOLDEN)).add_(_signed(key))
     z.bitwise_xor_(_shift(z, 30)).mul_(_signed(_FIRST))
     z.bitwise_xor_(_shift(z, 27)).mul_(_signed(_SECOND))
-    z.bitwise_xor_(_shift(z, 31))
-    return _shift(z, 32)
+    return z.bitwise_xor_(_shift(z, 31))
 
 
 def _signed(word: int) -> int:

@@ -99,7 +99,8 @@ def add_up(tensors: Sequence[Array], weights: Sequence[float], over: float = 1.0
     Divided in Python's double precision, so that a lone ingredient comes out untouched.
     """
     for tensor, weight in zip(tensors, weights, strict=True):
-        tensor *= weight / over
+        if weight != over:  # times one is a pass over the numbers that changes none
+            tensor *= weight / over
     mixed = tensors[0]
     for tensor in tensors[1:]:
         mixed += tensor
@@ -108,7 +109,8 @@ def add_up(tensors: Sequence[Array], weights: Sequence[float], over: float = 1.0
 
 def onto(base: Array, mixed: Array, scale: float) -> Array:
     """b + λ v, in the place of v."""
-    mixed *= scale
+    if scale != 1.0:
+        mixed *= scale
     mixed += base
     return mixed
 
