@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vlm.batches import IGNORED, Batch, as_it_fits, batched
 from vlm.errors import DataError
 from vlm.reader import Reader, open_reader
 from vlm.tasks.pictures import open_picture
@@ -34,20 +35,6 @@ __all__ = [
 
 BATCH = 128  # rows decoded together
 SPARE = 4  # tokens an answer may be longer than the longest reference
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows of like length, padded on the left: int64 (rows, length)."""
-
-    rows: tuple[int, ...]  # which questions, or which (question, reference) pairs
-    ids: Tensor
-    mask: Tensor
-    pictures: tuple[str, ...]
-    targets: Tensor | None = None  # int64 (rows, longest answer), IGNORED where padded
-
-
-IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -93,11 +80,11 @@ def prepare(
     return Prepared(
         questions=tuple(questions),
         reader=reader,
-        asking=_batches(
+        asking=batched(
             [prompts[i] for i in firsts], None, [pictures[i] for i in firsts], pad, batch
         ),
         asked=tuple(place[once[key]] for key in zip(texts, shown, strict=True)),
-        reading=_batches(
+        reading=batched(
             [prompts[i] for i in owners], answers, [pictures[i] for i in owners], pad, batch
         ),
         owners=owners,
@@ -111,35 +98,6 @@ def seen_anew(model: Any, prepared: Prepared) -> Prepared:
     if not prepared.features:
         return prepared
     return replace(prepared, features=encode_pictures(model, prepared.reader, prepared.questions))
-
-
-def _batches(
-    prompts: Sequence[list[int]],
-    answers: Sequence[list[int]] | None,
-    pictures: Sequence[str],
-    pad: int,
-    size: int,
-) -> tuple[Batch, ...]:
-    """Rows sorted by length (ties by place, so that batches never depend on anything else)."""
-    whole = [[*prompt, *(answers[i][:-1] if answers else ())] for i, prompt in enumerate(prompts)]
-    order = sorted(range(len(whole)), key=lambda i: (len(whole[i]), i))
-    batches = []
-    for start in range(0, len(order), size):
-        rows = order[start : start + size]
-        ids, mask = _left([whole[i] for i in rows], pad)
-        targets = _left([answers[i] for i in rows], IGNORED)[0] if answers else None
-        batches.append(Batch(tuple(rows), ids, mask, tuple(pictures[i] for i in rows), targets))
-    return tuple(batches)
-
-
-def _left(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:
-    longest = max(map(len, rows))
-    ids = torch.full((len(rows), longest), fill)
-    mask = torch.zeros(len(rows), longest, dtype=torch.long)
-    for i, row in enumerate(rows):
-        ids[i, longest - len(row) :] = torch.tensor(row)
-        mask[i, longest - len(row) :] = 1
-    return ids, mask
 
 
 @torch.inference_mode()
@@ -191,11 +149,15 @@ def log_likelihoods(
     would go on talking is told apart from one that stops. What is no finite number is -inf.
     """
     found = [-math.inf] * len(prepared.owners)
-    for batch in prepared.reading:
+
+    def score(batch: Batch) -> None:
         rows, chosen = read(model, prepared, batch)
         means = (rows.sum(1) / chosen.sum(1)).tolist()
         for row, mean in zip(batch.rows, means, strict=True):
             found[row] = mean if math.isfinite(mean) else -math.inf
+
+    for batch in prepared.reading:
+        as_it_fits(model, batch, score)
         tick()
     by_question: list[list[float]] = [[] for _ in prepared.questions]
     for owner, mean in zip(prepared.owners, found, strict=True):
@@ -213,10 +175,13 @@ def read(model: Any, prepared: Prepared, batch: Batch) -> tuple[Tensor, Tensor]:
         logits_to_keep=batch.targets.shape[1],
         use_cache=False,
         **_seen(model, prepared, batch),
-    ).logits.float()
+    ).logits
     targets = batch.targets.to(model.device)
     chosen = targets != IGNORED
-    log_probability = torch.log_softmax(logits[chosen], -1).gather(-1, targets[chosen][:, None])
+    logits = logits[
+        chosen
+    ].float()  # in this order: of a large vocabulary padding alone can be gigabytes
+    log_probability = torch.log_softmax(logits, -1).gather(-1, targets[chosen][:, None])
     rows = torch.zeros(targets.shape, device=model.device)
     rows[chosen] = log_probability[:, 0]
     return rows, chosen
@@ -229,7 +194,8 @@ def answers(
     """What the model says to each question: greedy, cached, cut a little above the longest reference."""
     said = [""] * (1 + max(prepared.asked))
     tokenizer = prepared.reader.tokenizer
-    for batch in prepared.asking:
+
+    def ask(batch: Batch) -> None:
         out = model.generate(
             input_ids=batch.ids.to(model.device),
             attention_mask=batch.mask.to(model.device),
@@ -244,5 +210,8 @@ def answers(
             batch.rows, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True
         ):
             said[row] = text.strip()
+
+    for batch in prepared.asking:
+        as_it_fits(model, batch, ask)
         tick()
     return tuple(said[row] for row in prepared.asked)

@@ -48,7 +48,9 @@ def blended(
     if not by_token(portion, role):
         yield from _blended(read, memo)
         return
-    rows = rows_of(blend, role, host, sources)
+    if "rows" not in memo:  # the tokenizers are the same for every candidate
+        memo["rows"] = rows_of(blend, role, host, sources)
+    rows = memo["rows"]
     shape = host.anatomy.shapes[role]
     mixed = parents.empty(len(rows.host) * prod(shape[1:]))
     fill(mixed, _blended(read._replace(rows=rows), memo))
@@ -86,6 +88,13 @@ def _blended(read: _Reading, memo: dict[Any, Any]) -> Iterator[Array]:
             yield piece
     except MergeError as error:
         raise error.at(name) from None  # an equation knows no name
+    except RuntimeError as error:
+        if type(error).__name__ not in ("LinAlgError", "_LinAlgError"):
+            raise
+        raise MergeError(
+            f"{name} has no such decomposition: {str(error).splitlines()[0]}",
+            "blend this part by another method",
+        ) from error
 
 
 def _pieces(read: _Reading, memo: dict[Any, Any]) -> tuple[Pieces, Read | None]:

@@ -5,6 +5,7 @@ then a candidate has the weights of the checkpoint that it would become, and hal
 devices are quick at.
 """
 
+import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,8 @@ from torch import Tensor
 from vlm.errors import ModelError
 from vlm.methods.arrays import Array
 from vlm.methods.pieces import fill
-from vlm.parents import InMemory, OnDevice, Parents
+from vlm.on_device import OnDevice
+from vlm.parents import InMemory, Parents
 
 AUTO = "auto"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -38,10 +40,10 @@ def device_of(word: str = AUTO) -> torch.device:
     return device
 
 
-def dtype_of(word: str, device: torch.device, written: str | None) -> torch.dtype:
+def dtype_of(word: str, device: torch.device, written: str) -> torch.dtype:
     """In which dtype models answer: "fp32", "bf16", "fp16", or by "auto" what the result is written in."""
     if word == AUTO:
-        word = "fp32" if device.type == "cpu" else written or "bf16"
+        word = "fp32" if device.type == "cpu" else written
     return DTYPES[word]
 
 
@@ -50,6 +52,7 @@ def parents_for(device: torch.device) -> Parents:
     knows how much it has left, and all is streamed."""
     if device.type == "cpu":
         return InMemory()
+    forget_freed(device)
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
     return OnDevice(device, free // SHARE)
 
@@ -63,13 +66,32 @@ def write(slot: Tensor, pieces: Iterable[Array]) -> None:
         fill(flat, map(torch.as_tensor, pieces))
 
 
+FULL = ("out of memory", "ALLOC_FAILED", "can't allocate")  # what else than its own error says so
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a device, or the memory, has no room."""
+    own = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return own or (isinstance(error, RuntimeError) and any(word in str(error) for word in FULL))
+
+
+def forget_freed(device: torch.device) -> None:
+    """Give back what nobody holds any more: torch keeps it for itself, and counts it as taken."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
 @contextmanager
 def room_on(device: torch.device) -> Iterator[None]:
-    """Raises ModelError where what is done inside finds no room on the device."""
+    """Raises ModelError where what is done inside finds no room."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        reason = str(error).partition(". ")[0]
+    except (RuntimeError, MemoryError) as error:
+        if not is_full(error):
+            raise
+        reason = ". ".join(str(error).split(". ")[:2]) or "out of memory"
         raise ModelError(
-            f"{device} has no room for this: {reason}", "give --dtype bf16, or --device cpu"
+            f"{device} has no room for this: {reason}",
+            "take a device with more, or give --device cpu; --dtype bf16 halves what fp32 takes",
         ) from error

@@ -16,13 +16,16 @@ import transformers
 
 from merge_dsl.space.candidate import Candidate, Walk
 from vlm.answer import Prepared, open_reader, prepare, seen_anew
-from vlm.device import AUTO, device_of, dtype_of, room_on
+from vlm.device import device_of, dtype_of, forget_freed, is_full, room_on
 from vlm.measure import measure
+from vlm.merge import host_of
+from vlm.on_device import OnDevice
 from vlm.resident import Resident, load_model
 from vlm.route.walker import Walker
 from vlm.score import Ask, Tasting, taste
 from vlm.tasks.questions import Question, read_questions
 from vlm.weights.source import NONE, Source, open_sources
+from vlm.weights.writer import dtype_of as written_in
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
@@ -63,14 +66,11 @@ class Evaluator:
         pickled: Collection[str] = (),
         shown: Mapping[str, Path] = NOTHING,
         device: str = "cpu",
-        dtype: str = AUTO,
-        written: str | None = None,
     ) -> None:
         """`models` are what candidates are made of; `shown` are others, which a report looks at. They run
-        on `device` ("cpu", "cuda", "cuda:1", or "auto") in `dtype` ("fp32", "bf16", "fp16", or "auto", which
-        looks at what the result is `written` in). Raises ModelError for a device that is not here."""
+        on `device`: "cpu", "cuda", "cuda:1", or "auto". Raises ModelError for one that is not here."""
         self.device = device_of(device)
-        self.dtype = dtype_of(dtype, self.device, written)
+        self.dtype = torch.float32
         self.sources: dict[str, Source] = open_sources(
             {**models, **shown}, differences, trusted, architectures, pickled
         )
@@ -78,7 +78,24 @@ class Evaluator:
         self.folders = {name: source.folder for name, source in self.sources.items()}
         self.questions = read_tables(tables)
         self.resident: Resident | Walker | None = None
+        self.host: Source | None = None  # of the resident
         self.prepared: dict[str, Prepared] = {}
+
+    def answer_in(self, dtype: str, written: str | None, candidate: Candidate | Walk) -> None:
+        """Let models answer in `dtype` ("fp32", "bf16", "fp16"), or by "auto" as the device does best with a
+        result that is `written` so; None where the recipe leaves that to the host."""
+        if isinstance(candidate, Walk):
+            host = self.taken[candidate.begin]
+        else:
+            host = host_of(candidate, self.taken)
+        self.dtype = dtype_of(dtype, self.device, written_in(host, written))
+
+    @property
+    def where(self) -> str:
+        """Where models answer, and in what, if not on the CPU in fp32."""
+        if self.device.type == "cpu" and self.dtype == torch.float32:
+            return ""
+        return f"on {self.device} in {str(self.dtype).removeprefix('torch.')}"
 
     def open_resident(self, candidate: Candidate | Walk) -> None:
         """Load the host. Raises MergeError or ModelError for what no candidate could mend."""
@@ -87,6 +104,13 @@ class Evaluator:
                 self.resident = Walker(candidate, self.taken, self.device, self.dtype)
             else:
                 self.resident = Resident(candidate, self.taken, self.device, self.dtype)
+        self.host = self.resident.host
+
+    def release(self) -> None:
+        """Let go of the resident and of its parents: a checkpoint is as large, and needs their room."""
+        self.resident = None
+        self.prepared = {}
+        forget_freed(self.device)
 
     def measure(
         self, candidate: Candidate | Walk, tell: Callable[[str], None] = lambda what: None
@@ -105,7 +129,19 @@ class Evaluator:
         if self.resident is None:
             self.open_resident(candidate)
         with room_on(self.device):
+            try:
+                return self._taste(candidate, asks, tick)
+            except RuntimeError as error:
+                if not is_full(error) or not self._give_way():
+                    raise
             return self._taste(candidate, asks, tick)
+
+    def _give_way(self) -> bool:
+        """Have the parents leave the device; False where none lies there."""
+        parents = getattr(self.resident, "parents", None)
+        gave = isinstance(parents, OnDevice) and parents.give_way()
+        forget_freed(self.device)
+        return gave
 
     def _taste(
         self, candidate: Candidate | Walk, asks: Sequence[Ask], tick: Callable[[], None]
@@ -150,8 +186,7 @@ class Evaluator:
     def _trusts(self, folder: Path) -> bool:
         """Whether code in a checkpoint may run: a parent's as the recipe says, a child's as its host's."""
         parent = next((s for s in self.sources.values() if s.folder == folder), None)
-        host = self.resident.host if self.resident is not None else None
-        judge = parent if parent is not None else host
+        judge = parent if parent is not None else self.host
         return judge is not None and judge.trusted
 
     def fingerprint(self, tables: Iterable[str] | None = None) -> str:

@@ -13,21 +13,15 @@ such a method blends, one of
   arXiv:2212.09849); inputs by inputs.
 
 A parent is asked one pair at a time as the evaluator asks it, a blind one without pictures. All is in
-fp32, and kept in the user's cache folder, under a hash of the parent's files, the questions and the
-libraries. A cache that cannot be used is no error.
+fp32, on a CPU by one thread, so that the same comes out of one core and of eight, and kept for the next
+process (`vlm/measure_cache.py`).
 """
 
-import hashlib
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor, nn
 
 from merge_dsl.meaning.methods import METHODS
@@ -35,18 +29,15 @@ from merge_dsl.space.candidate import Blend, Candidate
 from vlm.anatomy.body import Role
 from vlm.anatomy.parts import memory_roles
 from vlm.answer import Prepared, open_reader, prepare, read, see
-from vlm.device import CPU, room_on
+from vlm.device import CPU, forget_freed, is_full, room_on
 from vlm.errors import MergeError, ModelError
+from vlm.measure_cache import file_of, keep, kept
 from vlm.merge import Sources, portion_of, portions_of
+from vlm.methods.sums import one_thread
 from vlm.resident import load_model
 from vlm.tasks.questions import Question
-from vlm.weights.checkpoint import open_files
 from vlm.weights.raw import Raw, of_tensor
 from vlm.weights.source import Source
-from vlm.weights.stream import Planned, write_file
-
-FORMAT = 1  # of the cache; one more wherever a number comes out otherwise
-SMALL = 1 << 26  # bytes: of a larger file the cache looks at its first MiB, its size and its time
 
 Questions = Mapping[str, Sequence[Question]]
 Wanted = dict[tuple[str, str, str], list[Role]]  # parent, what, data
@@ -74,14 +65,13 @@ def measure(
                 f"{name} answers no question, so nothing of it can be measured on `{data}`",
                 "blend it by `linear`, or take its part from a model that speaks",
             )
-        file = _file(source, what, questions[data], roles)
-        found = _kept(file, roles)
+        file = file_of(source, what, questions[data], roles)
+        found = kept(file, roles)
         if found is None:
             tell(f"measuring {name} on {data}")
-            with room_on(device):
-                found = _taken(source, what, questions[data], roles, device)
-            _keep(file, found)
-        known |= {role: found.get(role) for role in roles}
+            found = _taken_where_it_fits(source, what, questions[data], roles, device, tell)
+            keep(file, found)
+        known |= {role: found.get(role) for role in roles if role not in known}
 
 
 def _wanted(candidate: Candidate, sources: Sources) -> Wanted:
@@ -103,6 +93,27 @@ def _wanted(candidate: Candidate, sources: Sources) -> Wanted:
             }:
                 wanted.setdefault((name, METHODS[line.method].reads, data), []).append(role)
     return wanted
+
+
+def _taken_where_it_fits(
+    source: Source,
+    what: str,
+    questions: Sequence[Question],
+    roles: Sequence[Role],
+    device: torch.device,
+    tell: Callable[[str], None],
+) -> dict[Role, Raw]:
+    """On the device; where that has no room for sums and gradients in fp32, on the CPU."""
+    try:
+        with one_thread():
+            return _taken(source, what, questions, roles, device)
+    except RuntimeError as error:
+        if device == CPU or not is_full(error):
+            raise
+    forget_freed(device)
+    tell(f"{device} has no room for that: measuring {source.name} on the CPU")
+    with room_on(CPU), one_thread():
+        return _taken(source, what, questions, roles, CPU)
 
 
 def _taken(
@@ -198,69 +209,3 @@ def _pairs(model: Any, prepared: Prepared, seen_anew: bool) -> Iterator[tuple[Te
                 features = {q.picture: prepared.features[q.picture].clone() for q in shown}
             now = replace(prepared, features=features)
         yield read(model, now, batch)
-
-
-# ---- the cache ----------------------------------------------------------------
-
-
-def _file(
-    source: Source, what: str, questions: Sequence[Question], roles: Iterable[Role]
-) -> Path | None:
-    """Where this measurement is kept; None where nothing can be."""
-    try:
-        told = [
-            FORMAT, what, torch.__version__, transformers.__version__, list(_prints(source.folder)),
-            [(q.id, q.picture, q.sight, q.question, q.references) for q in questions],
-            [(role.unit, role.tail) for role in roles],
-        ]  # fmt: skip
-        text = json.dumps(told, ensure_ascii=False)
-        digest = hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
-        home = os.environ.get("XDG_CACHE_HOME")
-        folder = (Path(home) if home else Path.home() / ".cache") / "awase" / "measured"
-        return folder / f"{digest}.safetensors"
-    except (OSError, RuntimeError):
-        return None
-
-
-def _prints(folder: Path) -> Iterator[tuple[str, ...]]:
-    """Every file of a parent: its content, or of a large one what tells two apart on one machine."""
-    for file in sorted(path for path in folder.iterdir() if path.is_file()):
-        stat = file.stat()
-        with file.open("rb") as stream:
-            start = stream.read() if stat.st_size <= SMALL else stream.read(1 << 20)
-        large = [str(file.resolve()), str(stat.st_mtime_ns)] if stat.st_size > SMALL else []
-        digest = hashlib.blake2b(start, digest_size=12).hexdigest()
-        yield (file.name, str(stat.st_size), digest, *large)
-
-
-def _kept(file: Path | None, roles: Iterable[Role]) -> dict[Role, Raw] | None:
-    """What a file of this user's holds, read where it lies."""
-    if file is None:
-        return None
-    try:
-        if hasattr(os, "getuid") and file.stat().st_uid != os.getuid():
-            return None
-        opened = open_files(file.parent, [file])
-        return {r: opened.raw(_spelt(r)) for r in roles if _spelt(r) in opened.entries}
-    except (OSError, ModelError):
-        return None
-
-
-def _keep(file: Path | None, found: Mapping[Role, Raw]) -> None:
-    """Write it for the next process, which sees all of it or nothing."""
-    if file is None:
-        return
-    beside = file.with_suffix(f".{os.getpid()}")
-    spelt = {_spelt(role): raw for role, raw in found.items()}
-    planned = {name: Planned(raw.dtype, raw.shape) for name, raw in spelt.items()}
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_file(beside, planned, lambda name: [spelt[name].numbers], lambda count: None)
-        beside.replace(file)
-    except OSError:
-        with suppress(OSError):
-            beside.unlink()
-
-
-def _spelt(role: Role) -> str:
-    return f"{role.unit}/{role.tail}"

@@ -51,35 +51,38 @@ def make_report(
     needed none. `seated` has the host with the tower of another parent, which stands for that parent where
     it is a tower alone and answers nothing.
     """
-    tastings: list[tuple[str, Role, Tasting]] = []
+    notes = [f"Questions shown: {SHOWN} drawn by the run's seed, not chosen."]
+    blended: list[tuple[str, Role, Tasting]] = []
+
+    def taste(name: str, role: Role, candidate: Candidate | Walk) -> None:
+        tell(name)
+        try:
+            blended.append((name, role, evaluator.taste_candidate(candidate, asks)))
+        except MergeError as error:  # a rival that cannot be built is no reason to report nothing
+            notes.append(f"{name} is left out: {error.what}.")
+
+    assert evaluator.host is not None
+    for name, candidate in (seated or {}).items():
+        if not evaluator.sources[name].answers:
+            taste(f"{name} in {evaluator.host.name}", "parent", candidate)
+    for name, rival in baselines.items():
+        taste(name, "baseline", rival)
+    if not isinstance(child, Path):
+        tell("evolved")
+        evolved = evaluator.taste_candidate(child, asks)
+        notes.append("The evolved model was scored from memory: no checkpoint can hold it.")
+    evaluator.release()  # a device that holds the resident and its parents has no room for another model
+    opened: list[tuple[str, Role, Tasting]] = []
     for name in (*parents, *rivals):
         if not evaluator.sources[name].answers:
             continue  # an adapter or a tower is no model that could be asked
         tell(name)
         tasting = evaluator.taste_checkpoint(evaluator.folders[name], asks)
-        tastings.append((name, "baseline" if name in rivals else "parent", tasting))
-    notes = [f"Questions shown: {SHOWN} drawn by the run's seed, not chosen."]
-
-    def taste(name: str, role: Role, candidate: Candidate | Walk) -> None:
-        tell(name)
-        try:
-            tastings.append((name, role, evaluator.taste_candidate(candidate, asks)))
-        except MergeError as error:  # a rival that cannot be built is no reason to report nothing
-            notes.append(f"{name} is left out: {error.what}.")
-
-    for name, candidate in (seated or {}).items():
-        if not evaluator.sources[name].answers:
-            assert evaluator.resident is not None
-            taste(f"{name} in {evaluator.resident.host.name}", "parent", candidate)
-    for name, rival in baselines.items():
-        taste(name, "baseline", rival)
-    tell("evolved")
+        opened.append((name, "baseline" if name in rivals else "parent", tasting))
     if isinstance(child, Path):
+        tell("evolved")
         evolved = evaluator.taste_checkpoint(child, asks)
-    else:
-        evolved = evaluator.taste_candidate(child, asks)
-        notes.append("The evolved model was scored from memory: no checkpoint can hold it.")
-    tastings.append(("evolved", "evolved", evolved))
+    tastings = [*opened, *blended, ("evolved", "evolved", evolved)]
     clusters = {ask: [q.picture for q in evaluator.questions[ask.data]] for ask in asks}
     return Report(
         recipe=run.recipe,

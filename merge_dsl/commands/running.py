@@ -97,10 +97,11 @@ def evolved(run: Run, last: bool = True) -> tuple[Value, ...]:
         named,
         shown=_shown(run, bool(shown)),
         device=run.device,
-        dtype=run.dtype,
-        written=job.write.dtype if job.write is not None else None,
         **marked(job),
     )
+    evaluator.answer_in(run.dtype, job.write.dtype if job.write is not None else None, run.first)
+    if evaluator.where:
+        _tell(run, f"models answer {evaluator.where}")
     # Of the data that the search looks at: data of the report may be mended between two commands.
     fingerprint = evaluator.fingerprint(looked_at)
     header = header_of(job, run.search, run.seed, fingerprint)

@@ -251,7 +251,12 @@ def _is_torn_header(data: bytes) -> bool:
 
 def _check_same_run(path: Path, written: Header, wanted: Header) -> None:
     """Raises JournalError that names what differs."""
-    names = {"recipe": "recipe", "seed": "seed", "genes": "genes", "evaluator": "models or data"}
+    names = {
+        "recipe": "recipe",
+        "seed": "seed",
+        "genes": "genes",
+        "evaluator": "models, data, device or dtype",
+    }
     differing = [
         say for name, say in names.items() if getattr(written, name) != getattr(wanted, name)
     ]

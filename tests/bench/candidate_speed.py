@@ -20,7 +20,8 @@ from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin
 from tests.bench.checkpoints import OF_A_SEARCH, save_random
 from vlm.device import device_of, write
 from vlm.methods.pieces import Pieces
-from vlm.parents import InMemory, OnDevice
+from vlm.on_device import OnDevice
+from vlm.parents import InMemory
 from vlm.resident import Resident
 from vlm.weights.source import open_source
 
@@ -100,7 +101,8 @@ def one_pass(model: Resident) -> None:
             parents = [
                 model.parents.tensor(model.sources[name], role) for name in ("base", "a", "b")
             ]
-            pieces = Pieces(tuple(slot.shape), None, [parent.widened for parent in parents])
+            reads = [parent.widened for parent in parents]
+            pieces = Pieces(tuple(slot.shape), None, reads, model.parents.size)
             write(slot, (piece.tensors[0] for piece in pieces.walk()))
 
 

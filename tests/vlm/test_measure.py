@@ -221,9 +221,33 @@ def test_it_is_measured_once(
         measure(blended("fisher"), anew(), {"naming": questions[:2]}, said.append)
         measure(blended("regmean"), anew(), {"naming": questions}, said.append)
         assert len(said) == count
-    monkeypatch.setattr(measuring, "_file", lambda *what: None)  # a cache that cannot be used
+    monkeypatch.setattr(measuring, "file_of", lambda *what: None)  # a cache that cannot be used
     measure(blended("fisher"), anew(), {"naming": questions}, said.append)
     assert len(said) == 9
+
+
+@pytest.mark.parametrize("method", ["fisher", "regmean"])
+def test_threads_change_no_bit(
+    method: str,
+    parents: Mapping[str, Path],
+    questions: tuple[Question, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+    for threads in (1, 2):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / str(threads)))
+        sources = {name: open_source(name, folder) for name, folder in parents.items()}
+        torch.set_num_threads(threads)
+        try:
+            measure(blended(method), sources, {"naming": questions})
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(1)
+        what = "fisher" if method == "fisher" else "gram"
+        raws = sources["eyes"].measured[what, "naming"].values()
+        found.append([raw.numbers for raw in raws if raw is not None])
+    assert found[0] and all(map(np.array_equal, *found))
 
 
 def test_who_answers_nothing_is_refused(

@@ -70,7 +70,7 @@ def test_another_seed_tokenizer_or_budget(place: Path, told: Told) -> None:
     template = place / "eyes" / "chat_template.jinja"
     before = template.read_text()
     template.write_text("X" + before)
-    assert "other models or data" in told(QUICK)
+    assert "other models, data, device or dtype" in told(QUICK)
     template.write_text(before)
     done(place, QUICK)
 

@@ -40,6 +40,12 @@ def scaled(mask: Array, factor: float) -> Array:
     return found
 
 
+def divide(x: Array, number: float) -> None:
+    """x / number in the place of x: torch divides by a plain number as it multiplies by its reciprocal,
+    on a device, and would lose a bit."""
+    x /= number if isinstance(x, np.ndarray) else library(x).tensor(number, device=x.device)
+
+
 def doubled(x: Array) -> Array:
     """The same numbers in double precision."""
     return x.astype(np.float64) if isinstance(x, np.ndarray) else x.double()
@@ -95,7 +101,9 @@ def kth_smallest(values: Array, rank: int) -> float:
     """What stands at `rank`, from 0, if values are sorted."""
     if isinstance(values, np.ndarray):
         return float(np.partition(values, rank)[rank])
-    return float(values.kthvalue(rank + 1).values)
+    if values.device.type == "cpu":
+        return float(values.kthvalue(rank + 1).values)
+    return float(values.sort().values[rank])  # there a selection is left to one of many processors
 
 
 def ascending(values: Array) -> Array:

@@ -39,7 +39,7 @@ def breadcrumbs_ties(
 
         θ = b + λ merge(band(δ_1), …, band(δ_n); w)
 
-    `draw` is not read. Raises MergeError without a base, or where normalize meets Σ w_i = 0.
+    `draw` is not read. Raises MergeError without a base, or where normalize meets weights that are all zero.
     """
     merge = elect_and_merge(weights_of(settings), bool(shared["normalize"]), shared["compat"])
     for _, base, deltas in _banded(pieces, settings):

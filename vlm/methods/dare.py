@@ -8,7 +8,7 @@ election after Yadav et al. 2023, arXiv:2306.01708. `dare_ties` is what Akiba et
 from collections.abc import Callable, Iterator
 
 from vlm.errors import MergeError
-from vlm.methods.arrays import Array, absolute, scaled
+from vlm.methods.arrays import Array, absolute, divide, scaled
 from vlm.methods.elect import elect_and_merge
 from vlm.methods.given import Settings, Shared, weight_sum, weights_of
 from vlm.methods.masks import Draw, keep_mask
@@ -43,7 +43,7 @@ def dare_ties(
 
         θ = b + λ merge(δ̃_1, …, δ̃_n; w)
 
-    Raises MergeError without a base or a draw, or where normalize meets Σ w_i = 0.
+    Raises MergeError without a base or a draw, or where normalize meets weights that are all zero.
     """
     merge = elect_and_merge(weights_of(settings), bool(shared["normalize"]), shared["compat"])
     for _, base, deltas in _dropped(pieces, settings, shared, draw):
@@ -63,7 +63,7 @@ def _dropped(
             return delta
         delta *= scaled(keep_mask(draw, i, density, part, delta), 1.0)
         if shared["rescale"] and shared["compat"] == "paper" and density > 0:
-            delta /= density
+            divide(delta, density)
         return delta
 
     yield from rescaled(pieces, shared, drop)

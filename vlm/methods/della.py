@@ -26,7 +26,7 @@ def della(pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None)
         θ = b + λ merge(δ̃_1, …, δ̃_n; w)
 
     The masks come from `draw`, so they depend on no order and no device. Raises MergeError without
-    a base or a draw, where density ± epsilon is no share, or where normalize meets Σ w_i = 0.
+    a base or a draw, where density ± epsilon is no share, or where normalize meets weights that are all zero.
     """
     merge = elect_and_merge(weights_of(settings), bool(shared["normalize"]), shared["compat"])
     for _, base, deltas in _dropped(pieces, settings, shared, draw):
@@ -91,7 +91,7 @@ def _dropped(
             return delta
         order = row_order(abs(delta), width)
         chances = library(delta).empty_like(delta)
-        chances[order] = like(np.tile(row, len(delta) // width), delta)
+        chances[order] = library(delta).tile(like(row, delta), (len(delta) // width,))
         delta *= scaled(keep_mask(draw, i, chances, part, delta), 1.0)
         if divides:
             delta /= chances

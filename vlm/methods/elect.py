@@ -24,7 +24,7 @@ def elect_and_merge(
     cancel, γ = +1.
 
     Where agreeing weights of both signs sum to zero (but for rounding), the sum is not divided.
-    What it is given is changed. Raises MergeError where normalize meets Σ w_i = 0.
+    What it is given is changed. Raises MergeError where normalize meets weights that are all zero.
     """
     merge = merging(weights, normalize)
     votes = None if compat == "paper" else list(weights)
@@ -48,10 +48,11 @@ def merging(
 ) -> Callable[[Sequence[Array], Sequence[Array]], Array]:
     """What adds up differences where their masks m_i say so; what it is given is changed.
 
-    Raises MergeError where normalize meets Σ w_i = 0.
+    Raises MergeError where normalize meets weights that are all zero: what is divided by are sums of
+    those that agree, and where such a sum is zero nothing is divided.
     """
     if normalize:
-        weight_sum(weights)
+        weight_sum([abs(weight) for weight in weights])
     mixed = min(weights) < 0 < max(weights)
     nothing = 1e-6 * sum(map(abs, weights)) if mixed else 0.0
 

@@ -6,7 +6,7 @@ diagonal of a model's Fisher information is measured is in `vlm/measure.py`.
 
 from collections.abc import Iterator
 
-from vlm.methods.arrays import Array, doubled
+from vlm.methods.arrays import Array, divide, doubled
 from vlm.methods.given import Settings, Shared, weight_sum, weights_of
 from vlm.methods.masks import Draw
 from vlm.methods.pieces import Pieces, add_up, piecewise
@@ -35,7 +35,7 @@ def fisher(
         cares = []
         for read, weight in zip(pieces.measured, weights, strict=True):
             care = read(part) if read is not None else tensors[0] * 0.0
-            care /= middle
+            divide(care, middle)
             care += shared["floor"]
             care *= weight
             cares.append(care)

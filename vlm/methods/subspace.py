@@ -1,8 +1,9 @@
 """Merging in the space of singular vectors: TSV-M and Iso-C.
 
 Both are of matrices; tensors of any other rank (norms, biases, convolutions) get the mean of the
-weighted differences, as in the authors' experiments. A decomposition takes seconds for the largest
-matrices of a 7B model. Its last bits depend on the linear algebra library and its threads.
+weighted differences, as in the authors' experiments. A decomposition takes the better part of a minute
+for the largest matrices of a 7B model: it is left to one thread, for its last bits would depend on how
+many there are. They still depend on the linear algebra library.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from vlm.methods.kernel import Settings, Shared, add_up, differences, needed, weights_of
 from vlm.methods.masks import Draw
+from vlm.methods.sums import one_thread
 
 
 def tsv(
@@ -37,13 +39,14 @@ def tsv(
         return _mean(base, deltas, weights, shared["scale"])
     rank = max(1, min(base.shape) // len(deltas))
     lefts, values, rights = [], [], []
-    for delta, weight in zip(deltas, weights, strict=True):
-        u, s, vt = torch.linalg.svd(delta.mul_(weight), full_matrices=False)
-        lefts.append(u[:, :rank])
-        values.append(s[:rank])
-        rights.append(vt[:rank].T)
-    left, right = (_orthogonal(torch.cat(vectors, dim=1)) for vectors in (lefts, rights))
-    return torch.add(base, (left * torch.cat(values)) @ right.T, alpha=shared["scale"])
+    with one_thread():
+        for delta, weight in zip(deltas, weights, strict=True):
+            u, s, vt = torch.linalg.svd(delta.mul_(weight), full_matrices=False)
+            lefts.append(u[:, :rank])
+            values.append(s[:rank])
+            rights.append(vt[:rank].T)
+        left, right = (_orthogonal(torch.cat(vectors, dim=1)) for vectors in (lefts, rights))
+        return torch.add(base, (left * torch.cat(values)) @ right.T, alpha=shared["scale"])
 
 
 def iso_c(
@@ -66,8 +69,9 @@ def iso_c(
     weights = weights_of(settings)
     if base.dim() != 2 or base.numel() == 0:
         return _mean(base, deltas, weights, shared["scale"])
-    u, s, vt = torch.linalg.svd(add_up(deltas, weights), full_matrices=False)
-    return torch.add(base, (u * s.mean()) @ vt, alpha=shared["scale"])
+    with one_thread():
+        u, s, vt = torch.linalg.svd(add_up(deltas, weights), full_matrices=False)
+        return torch.add(base, (u * s.mean()) @ vt, alpha=shared["scale"])
 
 
 def _mean(base: Tensor, deltas: Sequence[Tensor], weights: Sequence[float], scale: float) -> Tensor:

@@ -2,10 +2,11 @@
 
 torch splits a long sum over its threads, so its last bits depend on how many there are. These sums
 are of pieces too short to be split, added up one after the other: the same model comes out of one
-thread and of eight.
+thread and of eight. What cannot be cut into pieces is left to one thread.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -13,6 +14,20 @@ from torch import Tensor
 from vlm.methods.masks import block_size
 
 SERIAL = 1 << 14  # below the 32768 elements at which torch begins to split a sum
+LONG = (
+    1 << 24
+)  # what a device is given at a time, where one block adds up alike whatever is beside it
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """What torch computes inside on the CPU, it computes by one thread: decompositions, gradients."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def inner(x: Tensor, y: Tensor) -> float:
@@ -40,7 +55,7 @@ def gram(tensors: Sequence[Tensor]) -> Tensor:
 def row_inner(x: Tensor, y: Tensor) -> Tensor:
     """⟨x_r, y_r⟩ for each row r of two matrices: float64, one column."""
     found = torch.empty(x.shape[0], 1, dtype=torch.float64, device=x.device)
-    if x.device.type == "cpu" and x.shape[1] > SERIAL:
+    if x.shape[1] > (SERIAL if x.device.type == "cpu" else LONG):
         for row in range(x.shape[0]):
             found[row] = inner(x[row], y[row])
         return found
@@ -62,5 +77,5 @@ def as_rows(x: Tensor) -> Tensor:
 
 
 def _pieces(flat: Tensor) -> Iterator[slice]:
-    size = SERIAL if flat.device.type == "cpu" else 1 << 24
+    size = SERIAL if flat.device.type == "cpu" else LONG
     return (slice(start, start + size) for start in range(0, flat.numel(), size))

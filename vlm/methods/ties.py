@@ -21,7 +21,7 @@ def ties(pieces: Pieces, settings: Settings, shared: Shared, draw: Draw | None) 
         δ̂_i = trim(x_i − b, d_i)
         θ = b + λ merge(δ̂_1, …, δ̂_n; w)
 
-    `draw` is not read. Raises MergeError without a base, or where normalize meets Σ w_i = 0.
+    `draw` is not read. Raises MergeError without a base, or where normalize meets weights that are all zero.
     """
     weights = weights_of(settings)
     merge = merging(weights, bool(shared["normalize"]))

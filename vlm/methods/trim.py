@@ -14,6 +14,7 @@ from vlm.methods.pieces import Pieces
 Trim = Callable[[Array], None]  # changes one piece after another, each once and in order
 SHORT = 1 << 17  # below it, a tensor is looked at as a whole
 SAMPLE = 1 << 16
+STRIDE = 256  # at most; what is held of a very long tensor grows with the root of its length
 KEPT = 16  # limits of one tensor that are remembered
 
 
@@ -84,19 +85,25 @@ def _searched(pieces: Pieces, wanted: Sequence[tuple[int, int]]) -> list[Limit]:
         return [_limit(abs(whole[i]), k) for i, k in wanted]
     samples = _samples(pieces, {i for i, _ in wanted})
     brackets = [_bracket(samples[i], k / pieces.count) for i, k in wanted]
-    above = [0] * len(wanted)
+    above, held = [0] * len(wanted), [0] * len(wanted)
     inside: list[list[Array]] = [[] for _ in wanted]
     for piece in pieces.differences():
         magnitudes = {i: abs(piece.tensors[i]) for i in samples}
         for number, ((i, _), (low, high)) in enumerate(zip(wanted, brackets, strict=True)):
             over = magnitudes[i] > high
             above[number] += count(over)
-            inside[number].append(magnitudes[i][(magnitudes[i] >= low) & ~over])
+            within = (magnitudes[i] >= low) & ~over
+            held[number] += count(within)
+            if (
+                low < high
+            ):  # else all are equal, and many: of a bf16 model half may not have changed
+                inside[number].append(magnitudes[i][within])
     found = []
-    for (i, k), over, parts in zip(wanted, above, inside, strict=True):
-        bracket = joined(parts)
-        if 0 < k - over <= len(bracket):
-            found.append(_limit(bracket, k - over))
+    for (i, k), over, size, parts, (low, _) in zip(
+        wanted, above, held, inside, brackets, strict=True
+    ):
+        if 0 < k - over <= size:
+            found.append(_limit(joined(parts), k - over) if parts else Limit(low, k - over))
         else:
             every = [abs(piece.tensors[i]) for piece in pieces.differences()]
             found.append(_limit(joined(every), k))
@@ -104,10 +111,10 @@ def _searched(pieces: Pieces, wanted: Sequence[tuple[int, int]]) -> list[Limit]:
 
 
 def _samples(pieces: Pieces, wanted: set[int]) -> dict[int, Array]:
-    """Of each ingredient every so-manieth magnitude, sorted."""
+    """Of each ingredient every so-manieth magnitude, sorted: the more, the fewer lie in a bracket."""
     lacking = [i for i in wanted if ("sample", i) not in pieces.memo]
     if lacking:
-        sampled = pieces.sample(pieces.count // SAMPLE)
+        sampled = pieces.sample(min(pieces.count // SAMPLE, STRIDE))
         for i in lacking:
             pieces.memo["sample", i] = ascending(abs(sampled.tensors[i]))
     return {i: pieces.memo["sample", i] for i in sorted(wanted)}

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from vlm.device import DTYPES
+from vlm.device import DTYPES, is_full
 from vlm.errors import MergeError, VlmError
 from vlm.reader import open_reader
 from vlm.resident import load_model
@@ -53,8 +54,7 @@ def check_same(
     asked = list(inputs) if inputs is not None else probes(host, walking)
     with _in_full(walking):
         told = [_logits(walking, one) for one in asked]
-    how: dict[str, Any] = {"trusted": host.trusted, "device": walking.device}
-    again = load_model(folder, host.anatomy.sees, **how)
+    again = load_model(folder, host.anatomy.sees, trusted=host.trusted)
     heard = [_logits(again, one) for one in asked]
     largest = max(float((a - b).abs().max()) for a, b in zip(told, heard, strict=True))
     spread = max(float(a.std()) for a in told)
@@ -76,17 +76,28 @@ def _spelt(walking: Any) -> str:
 
 
 @contextmanager
-def _in_full(model: Any) -> Iterator[None]:
-    """The model in fp32 for a while: the checkpoint is compared with the walk, not with its rounding."""
-    held = [t for t in (*model.parameters(), *model.buffers()) if t.is_floating_point()]
-    before = [tensor.dtype for tensor in held]
+def _in_full(model: nn.Module) -> Iterator[None]:
+    """The model in fp32 on the CPU for a while: the checkpoint is compared with the walk, not with its
+    rounding, and beside what walks a device has no room for two more."""
+    tables: list[dict[str, Any]] = [
+        table for module in model.modules() for table in (module._parameters, module._buffers)
+    ]
+    before = [dict(table) for table in tables]
+    full: dict[int, torch.Tensor] = {}  # a layer that is walked twice is there once
     try:
-        for tensor in held:
-            tensor.data = tensor.data.float()
+        for table in tables:
+            for name, tensor in table.items():
+                if tensor is not None:
+                    table[name] = full.setdefault(id(tensor), _full(tensor))
         yield
     finally:
-        for tensor, dtype in zip(held, before, strict=True):
-            tensor.data = tensor.data.to(dtype)
+        for table, held in zip(tables, before, strict=True):
+            table.update(held)
+
+
+def _full(tensor: torch.Tensor) -> torch.Tensor:
+    near = tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else None)
+    return nn.Parameter(near, False) if isinstance(tensor, nn.Parameter) else near
 
 
 def _small_stream(walking: Any, asked: Sequence[Mapping[str, Any]]) -> str:
@@ -144,7 +155,9 @@ def _is_heard(model: Any, inputs: Mapping[str, Any]) -> bool:
     """Whether what the processor gives is what the model takes: some want more than one question."""
     try:
         _logits(model, inputs)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError) as error:
+        if is_full(error):
+            raise
         return False
     return True
 

@@ -133,7 +133,7 @@ def test_two_writers_cannot_hold_one_journal(tmp_path: Path) -> None:
     [
         (Header("recipe 2", 7, ("a", "b"), "evaluator"), "other recipe;"),
         (Header("recipe", 8, ("a",), "evaluator"), "other seed and genes;"),
-        (Header("recipe", 7, ("a", "b"), "evaluator 2"), "other models or data;"),
+        (Header("recipe", 7, ("a", "b"), "evaluator 2"), "other models, data, device or dtype;"),
     ],
 )
 def test_a_journal_of_another_run_is_left_alone(tmp_path: Path, other: Header, says: str) -> None:

@@ -18,6 +18,7 @@ KEEPS_ALL = {"density": 1.0, "weight": 1.0}
 MOVED = {"slerp": {"t": 1.0}, "wise_ft": {"alpha": 1.0}, "nearswap": {"t": 1e9}}
 ALONE = [name for name in METHODS if taken(name, 1) == 1 and name not in ("iso_c", "arcee_fusion")]
 ORDERED = [name for name in METHODS if METHODS[name].takes[1] is None]
+AGREEING = {"ties", "dare_ties", "breadcrumbs_ties", "della"}  # divided by weights that agree
 WEIGHTED = [name for name in METHODS if "normalize" in METHODS[name].settings]
 
 
@@ -146,13 +147,25 @@ def test_density_zero_leaves_the_base_and_one_keeps_all(method: str) -> None:
 def test_weights_that_sum_to_zero_cannot_be_normalised(
     method: str, weights: tuple[float, ...]
 ) -> None:
-    if len(weights) != taken(method, len(weights)):
+    if len(weights) != taken(method, len(weights)) or (method in AGREEING and any(weights)):
         return
     base, models = tensors(len(weights))
     with pytest.raises(MergeError, match="sum to zero") as error:
         each = [{"weight": weight} for weight in weights]
         run(method, base, models, each, **own(method, {"normalize": 1.0}))
     assert ("normalize = false" in str(error.value)) == (method in WEIGHTED)
+
+
+@pytest.mark.parametrize("compat", ["paper", "mergekit"])
+@pytest.mark.parametrize("method", sorted(AGREEING))
+def test_weights_that_sum_to_zero_divide_nothing_where_only_agreeing_ones_are_summed(
+    method: str, compat: str
+) -> None:
+    """mergekit answers, too; `test_against_mergekit` compares."""
+    base, models = tensors(2)
+    each = [{"weight": weight} for weight in (1.0, -1.0)]
+    found = run(method, base, models, each, **own(method, {"normalize": 1.0, "compat": compat}))
+    assert np.isfinite(found).all() and not np.array_equal(found, base.numpy())
 
 
 def test_what_cannot_be_blended_says_so() -> None:
@@ -175,10 +188,8 @@ def test_what_cannot_be_blended_says_so() -> None:
 
 @pytest.mark.parametrize("method", list(METHODS))
 def test_threads_change_no_bit(method: str) -> None:
-    """But where a decomposition is the library's: see the docstring of `vlm/methods/subspace.py`."""
-    if method in ("tsv", "iso_c"):
-        return
-    base, models = tensors(taken(method), shape=(200, 200))
+    """Of tensors that are large enough for a library to share out the work."""
+    base, models = tensors(taken(method), shape=(256, 384))
     first = run(method, base, models)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -75,4 +75,5 @@ CASES = (
     Case("ram", "ram", {"epsilon": 0.2}),
     Case("ramplus_tl", "ramplus_tl", {"epsilon": 0.2, "r": 0.3, "alpha": 0.9}),
     Case("passthrough", "passthrough", {}, {"scale": [1.5]}, 1, base=False),
+    Case("ties of opposites", "ties", {}, {"weight": [1.0, -1.0], "density": [0.8, 0.5]}, 2),
 )
