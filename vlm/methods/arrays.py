@@ -92,6 +92,11 @@ def count(mask: Array) -> int:
     return int(library(mask).count_nonzero(mask))
 
 
+def chosen(values: Array, mask: Array) -> Array:
+    """The values where a mask is true; of few, numpy is quicker at this than at `values[mask]`."""
+    return np.compress(mask, values) if isinstance(values, np.ndarray) else values[mask]
+
+
 def positions(mask: Array) -> Array:
     """Where a mask is true, ascending."""
     return mask.nonzero()[0] if isinstance(mask, np.ndarray) else mask.nonzero().flatten()

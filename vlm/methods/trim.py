@@ -8,7 +8,16 @@ from collections.abc import Callable, Sequence
 from math import sqrt
 from typing import NamedTuple
 
-from vlm.methods.arrays import Array, ascending, count, joined, kth_smallest, positions, scaled
+from vlm.methods.arrays import (
+    Array,
+    ascending,
+    chosen,
+    count,
+    joined,
+    kth_smallest,
+    positions,
+    scaled,
+)
 from vlm.methods.pieces import Pieces
 
 Trim = Callable[[Array], None]  # changes one piece after another, each once and in order
@@ -90,14 +99,13 @@ def _searched(pieces: Pieces, wanted: Sequence[tuple[int, int]]) -> list[Limit]:
     for piece in pieces.differences():
         magnitudes = {i: abs(piece.tensors[i]) for i in samples}
         for number, ((i, _), (low, high)) in enumerate(zip(wanted, brackets, strict=True)):
-            over = magnitudes[i] > high
+            over, reached = magnitudes[i] > high, magnitudes[i] >= low
             above[number] += count(over)
-            within = (magnitudes[i] >= low) & ~over
-            held[number] += count(within)
-            if (
-                low < high
-            ):  # else all are equal, and many: of a bf16 model half may not have changed
-                inside[number].append(magnitudes[i][within])
+            if low < high:
+                inside[number].append(chosen(magnitudes[i], reached ^ over))
+                held[number] += len(inside[number][-1])
+            else:  # all are equal, and many: half of a bf16 model may not have changed
+                held[number] += count(reached ^ over)
     found = []
     for (i, k), over, size, parts, (low, _) in zip(
         wanted, above, held, inside, brackets, strict=True
