@@ -283,7 +283,7 @@ def test_what_cannot_be_joined_is_said(two: dict[str, Source], tmp_path: Path) -
     difference = {**two, "tongue": replace(two["tongue"], difference=True)}
     added = union(eyes, "tongue", method="task_arithmetic", base="eyes")
     for sources, candidate, said in (
-        (other, spoken("union"), "eyes's is byte-level BPE and tongue's is words WordLevel"),
+        (other, spoken("union"), "eyes's is byte-level BPE and tongue's is WordLevel"),
         (two, mixed, "one model has one vocabulary"),
         (two, half, "is not said of language.head"),
         (difference, added, "tongue is a difference, and brings no tokens"),

@@ -17,13 +17,13 @@ is added too; where it is more, the token is in no text, and is counted as not r
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from merge_dsl.meaning.tokenizers import Kind, kind_of
 from vlm.errors import MergeError
 from vlm.weights.moved import Table, Token, Vocabulary, need_rows, vocabulary_of
 from vlm.weights.moved_files import flagged
-from vlm.weights.tokens import Words, spelling_of, tokens_of
+from vlm.weights.tokens import Words, tokens_of
 
 Pair = tuple[str, str]
-MARK = "▁"  # how SentencePiece writes a space
 
 
 class Joined(NamedTuple):
@@ -41,15 +41,6 @@ class Joined(NamedTuple):
         return (token for tokens in self.given.values() for token in tokens)
 
 
-class Kind(NamedTuple):
-    """What two tokenizers must have in common so that one can learn the other's tokens."""
-
-    model: str
-    spelling: str
-    prefix: str
-    suffix: str
-
-
 def join(name: str, host: Words, donors: Mapping[str, Words]) -> Joined:
     """The tokenizer of `host`, which the recipe calls `name`, with what `donors` have beside it.
 
@@ -59,7 +50,7 @@ def join(name: str, host: Words, donors: Mapping[str, Words]) -> Joined:
     need_rows(name, own.size, host.rows)
     others = {donor: vocabulary_of(words.folder) for donor, words in donors.items()}
     for donor, other in others.items():
-        _need_one_kind((name, _kind(own.whole)), (donor, _kind(other.whole)))
+        _need_one_kind((name, kind_of(own.whole)), (donor, kind_of(other.whole)))
     known, texts = set(tokens_of(host)), set(own.numbers)
     given: dict[str, tuple[Token, ...]] = {}
     entries: list[Table] = []
@@ -84,34 +75,13 @@ def join(name: str, host: Words, donors: Mapping[str, Words]) -> Joined:
     return Joined(given, whole, tuple(entries), size, unreached)
 
 
-def _kind(whole: Table) -> Kind:
-    model = whole["model"]
-    kind = model.get("type") or ("Unigram" if isinstance(model["vocab"], list) else "BPE")
-    spelling = {"bytes": "byte-level", "pieces": "pieces"}.get(spelling_of(whole), "words")
-    steps = [whole.get(step) for step in ("normalizer", "pre_tokenizer", "decoder")]
-    if spelling == "words" and any(_marks(step) for step in steps):
-        spelling = "SentencePiece"
-    ends = (model.get(end) or "" for end in ("continuing_subword_prefix", "end_of_word_suffix"))
-    return Kind(str(kind), spelling, *map(str, ends))
-
-
-def _marks(step: Any) -> bool:
-    """Whether a step of a tokenizer writes spaces as `▁`."""
-    if isinstance(step, Mapping):
-        return step.get("type") == "Metaspace" or any(map(_marks, step.values()))
-    return any(map(_marks, step)) if isinstance(step, list) else step == MARK
-
-
 def _need_one_kind(first: tuple[str, Kind], second: tuple[str, Kind]) -> None:
-    if first[1] == second[1]:
-        return
-    shown = [f"{name}'s is {kind.spelling} {kind.model}" for name, kind in (first, second)]
-    if shown[0].partition(" is ")[2] == shown[1].partition(" is ")[2]:
-        shown[1] += " that writes parts of words otherwise"
-    raise MergeError(
-        f"these tokenizers cannot be joined: {' and '.join(shown)}",
-        "write `vocabulary = shared`, or `whole` under a model that sees",
-    )
+    if first[1] != second[1]:
+        (one, own), (two, other) = first, second
+        raise MergeError(
+            f"these tokenizers cannot be joined: {one}'s is {own} and {two}'s is {other}",
+            "write `vocabulary = shared`, or `whole` under a model that sees",
+        )
 
 
 def _model(

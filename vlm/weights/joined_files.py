@@ -7,6 +7,7 @@ new rows, and the joined tokenizer. Numbers of tokens stay, so nothing else chan
 import shutil
 from pathlib import Path
 
+from merge_dsl.meaning.tokenizers import FILE
 from vlm.weights.joined import Joined
 from vlm.weights.moved import CONFIG, WORDS, Token, read_table, vocabulary_of
 from vlm.weights.moved_files import (
@@ -17,7 +18,6 @@ from vlm.weights.moved_files import (
     with_entries,
     write_table,
 )
-from vlm.weights.tokens import FILE
 
 
 def write_joined(found: Joined, rows: int, host: Path, into: Path) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from merge_dsl.meaning.tokenizers import FILE
 from vlm.errors import MergeError
-from vlm.weights.tokens import FILE
 
 CONFIG, GENERATION, WORDS = "config.json", "generation_config.json", "tokenizer_config.json"
 NUMBERED = re.compile(r"\w+_token_(id|ids|index)")  # keys of a config that hold tokens by number

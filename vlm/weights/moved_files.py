@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from merge_dsl.meaning.tokenizers import FILE
 from vlm.errors import MergeError
 from vlm.weights.moved import (
     CONFIG,
@@ -24,7 +25,6 @@ from vlm.weights.moved import (
     read_table,
     vocabulary_of,
 )
-from vlm.weights.tokens import FILE
 
 LISTS = ("extra_special_tokens", "additional_special_tokens")
 # Other files of a tokenizer: they would not have the tokens that moved.

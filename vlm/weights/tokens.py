@@ -11,14 +11,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from merge_dsl.meaning.tokenizers import FILE, spelling_of
 from vlm.errors import MergeError
 
-FILE = "tokenizer.json"
 BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -133,14 +133,6 @@ def _read(path: Path, changed: int, size: int) -> dict[Hashable, Spelt]:
         return table | {("added", text): Spelt(row, text) for row, text in named.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise MergeError(f"{path} cannot be read: {error}", "save the tokenizer anew") from error
-
-
-def spelling_of(whole: Mapping[str, Any]) -> str:
-    """How a vocabulary writes bytes: "bytes", "pieces" or "spaces"."""
-    if whole["model"].get("type") == "WordPiece":
-        return "pieces"
-    steps = json.dumps([whole.get("pre_tokenizer"), whole.get("decoder")])
-    return "bytes" if '"ByteLevel"' in steps else "spaces"
 
 
 def _meaning(text: str, spelling: str) -> Hashable:
