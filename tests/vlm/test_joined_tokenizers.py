@@ -2,73 +2,21 @@
 
 import json
 import random
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tokenizers import (
-    AddedToken,
-    Tokenizer,
-    decoders,
-    models,
-    normalizers,
-    pre_tokenizers,
-    trainers,
-)
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from tests.vlm.words import learnt
+from tests.vlm.word_kinds import ENGLISH, JAPANESE, MAKERS, SIZES, TEXTS, byte_level, unigram
+from vlm.compat import ensure_torchvision
 from vlm.errors import MergeError
 from vlm.weights.joined import Joined, join
+from vlm.weights.joined_files import write_joined
 from vlm.weights.tokens import Words, tokens_of
 
-ENGLISH = ["it is an apple", "a red apple and a green pear", "what is it? it is a cat"] * 3
-JAPANESE = ["これは青い猫である", "赤いリンゴと緑の梨", "何が見えますか", "an apple"] * 3
-TEXTS = [*ENGLISH[:3], *JAPANESE[:4], "apple リンゴ café 猫!", "  two  blanks ", "x赤いapple緑"]
+ensure_torchvision()
 
-
-def byte_level(words: list[str], size: int, *special: str) -> Tokenizer:
-    return learnt(words, special, size)
-
-
-def pieces(words: list[str], size: int, *special: str) -> Tokenizer:
-    """SentencePiece's BPE as Llama 2 has it: bytes to fall back on, and `▁` for a space."""
-    inner = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
-    inner.normalizer = normalizers.Sequence(
-        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
-    )
-    inner.decoder = decoders.Sequence(
-        [
-            decoders.Replace("▁", " "),
-            decoders.ByteFallback(),
-            decoders.Fuse(),
-            decoders.Strip(" ", 1, 0),
-        ]
-    )
-    lone = [f"<0x{byte:02X}>" for byte in range(256)]
-    trainer = trainers.BpeTrainer(
-        vocab_size=size, special_tokens=["<unk>", *special, *lone], show_progress=False
-    )
-    inner.train_from_iterator(words, trainer)
-    table = json.loads(inner.to_str())
-    table["added_tokens"] = [e for e in table["added_tokens"] if e["content"] not in lone]
-    return Tokenizer.from_str(json.dumps(table))
-
-
-def unigram(words: list[str], size: int, *special: str) -> Tokenizer:
-    """Letters, and pairs and triples of letters by how often they are; longer ones are likelier than their parts."""
-    spelt = ["▁" + word for line in words for word in line.split()]
-    runs = Counter(w[i : i + n] for w in spelt for n in (2, 3) for i in range(len(w) - n + 1))
-    letters = sorted(set("▁" + "".join(TEXTS)) - {" ", "\n"})
-    table = [(name, 0.0) for name in ("<unk>", *special)]
-    table += [(letter, -9.0 - number / 100) for number, letter in enumerate(letters)]
-    common = sorted(runs, key=lambda run: (-runs[run], run))[: size - len(table)]
-    table += [(run, -10.0 - number / 100) for number, run in enumerate(common)]
-    inner = Tokenizer(models.Unigram(table, unk_id=0, byte_fallback=False))
-    inner.add_special_tokens(["<unk>", *special])
-    inner.pre_tokenizer = pre_tokenizers.Metaspace()
-    inner.decoder = decoders.Metaspace()
-    return inner
+from transformers import AutoTokenizer  # noqa: E402
 
 
 def save(folder: Path, tokenizer: Tokenizer) -> Words:
@@ -85,10 +33,6 @@ def both(tmp_path: Path, host: Tokenizer, *donors: Tokenizer) -> tuple[Joined, T
 
 def written(tokenizer: Tokenizer, text: str) -> list[int]:
     return list(tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-MAKERS: dict[str, Any] = {"byte-level": byte_level, "SentencePiece": pieces, "Unigram": unigram}
-SIZES = {"byte-level": (300, 420), "SentencePiece": (330, 420), "Unigram": (90, 120)}
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -217,6 +161,38 @@ def test_words_alone(tmp_path: Path) -> None:
 
     _, child = both(tmp_path, words("an", "apple"), words("apple", "und"))
     assert written(child, "an apple und eve") == [1, 2, 3, 0]
+
+
+ENDS = ("</s>", "<|endoftext|>")  # which the classes add where they are missing
+CLASSES = (
+    ("LlamaTokenizer", "SentencePiece"),
+    ("Qwen2Tokenizer", "byte-level"),
+    ("PreTrainedTokenizerFast", "Unigram"),
+)
+
+
+@pytest.mark.parametrize(("named", "kind"), CLASSES)
+def test_classes_that_build_their_own(named: str, kind: str, tmp_path: Path) -> None:
+    """Some classes of transformers take words and merges out of the file, and put the rest together anew."""
+    make, sizes = MAKERS[kind], SIZES[kind]
+    host, donor = (
+        make(t, n, "<s>", *ENDS) for t, n in zip((ENGLISH, JAPANESE), sizes, strict=True)
+    )
+    donor.add_special_tokens([AddedToken("<new>", special=True)])
+    found, _ = both(tmp_path, host, donor)
+    said = {"tokenizer_class": named, "bos_token": "<s>", "extra_special_tokens": ["<s>"]}
+    (tmp_path / "host" / "tokenizer_config.json").write_text(json.dumps(said))
+    (tmp_path / "out").mkdir()
+    write_joined(found, found.size, tmp_path / "host", tmp_path / "out")
+    before, child = (AutoTokenizer.from_pretrained(tmp_path / n) for n in ("host", "out"))
+    assert before.get_vocab().items() <= child.get_vocab().items()
+    assert all(child.convert_tokens_to_ids(token.name) == token.new for token in found.tokens)
+    new = child.convert_tokens_to_ids("<new>")
+    assert child(JAPANESE[0] + "<new>")["input_ids"].count(new) == 1
+    assert new in child.all_special_ids and "<new>" in child.all_special_tokens
+    ids, old = (tokenizer(JAPANESE[0])["input_ids"] for tokenizer in (child, before))
+    assert len(ids) < len(old)
+    assert child.decode(ids, skip_special_tokens=True).strip() == JAPANESE[0]
 
 
 @pytest.mark.parametrize("host", MAKERS)
