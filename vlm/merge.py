@@ -119,7 +119,7 @@ def _way_out(role: Role) -> str:
     if "position_embedding" in role.tail:
         return "take the tower in a blend that says `resize = bicubic`, or one for the same grid"
     if role in TOKENS:
-        return "write `vocabulary = shared` in the blend of embed and head, or keep both from one model"
+        return "write `vocabulary = union` or `shared` in the blend of embed and head, or keep both from one model"
     return "these models cannot be blended here; keep this part from one of them"
 
 

@@ -1,78 +1,68 @@
-"""`vocabulary = whole`: the host under the tokenizer of another parent, its own image tokens moved over.
+"""`vocabulary = whole` and `union`: the host under another tokenizer than its own.
 
 In: a candidate, its host and its parents. Out: the host as the result will be: config, processor and
-tokenizer in a folder of this process, and embeddings of as many rows as there are tokens. Row by row:
-
-    a token of the donor      the donor's row; blended, where every parent of the blend has the token
-    a token that moved        the host's row
-    padding                   the donor's own, and the mean of its rows beyond
-
-so that no padding is ever the likeliest word. Where the recipe says nothing of it, the host is returned as it is.
+tokenizer in a folder of this process, and embeddings of as many rows as the result has. Rows of tokens that
+every parent of a blend has are blended later (`vlm/blend.py`); what the others are is said in
+`vlm/whole.py` and `vlm/union.py`. Where the recipe says nothing of it, the host is returned as it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from merge_dsl.space.candidate import Blend, Candidate
 from vlm.anatomy.body import Role
 from vlm.errors import MergeError
 from vlm.merge import TOKENS, Sources, origins_of
-from vlm.weights.moved import SPOKEN, Move, Taken, move
-from vlm.weights.moved_files import write_beside
+from vlm.union import joined
+from vlm.weights.moved import Taken
 from vlm.weights.source import Source
-from vlm.weights.tokens import need_tokens
+from vlm.weights.tokens import Words, need_tokens
+from vlm.whole import moved
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from torch import Tensor
+
+# Word -> the tokenizer, and the rows of a tensor where nothing is blended, fp32.
+Fill = Callable[[Role], "ndarray[Any, Any]"]
+Make = Callable[[Source, Sources, Mapping[str, Words]], tuple[Taken, Fill]]
+MAKES: Mapping[str, Make] = {"whole": moved, "union": joined}
 
 
 def with_words(candidate: Candidate, host: Source, sources: Sources) -> Source:
-    """The host under the tokenizer that the candidate takes whole. Raises MergeError where it cannot."""
-    lines = [b for b in candidate.blends if b.settings.get("vocabulary", ("",))[0] == "whole"]
+    """The host under the tokenizer that the candidate says. Raises MergeError where it cannot be."""
+    said = [(str(b.settings.get("vocabulary", ("",))[0]), b) for b in candidate.blends]
+    lines = {word: [b for other, b in said if other == word] for word, _ in said if word in MAKES}
     if not lines:
         return host
-    donor = sources[_donor(lines, host)]
-    _refuse(lines, host, donor)
-    own, taken = (_rows(source) for source in (host, donor))
-    found = move(host.folder, donor.folder, (own, taken), host.config)
-    place = TemporaryDirectory(prefix="awase-words-")
-    speech = _speech(donor, host, found)
-    write_beside(found, host.folder, donor.folder, host.config, speech, Path(place.name))
-    return _worded(host, donor, Taken(donor.name, found, host.folder, place))
-
-
-def _donor(lines: list[Blend], host: Source) -> str:
-    names = {origin.model for line in lines for origin in origins_of(line)} - {host.name}
-    if len(names) == 1:
-        return names.pop()
-    raise MergeError(
-        f"`vocabulary = whole` takes the tokenizer of the one model beside {host.name}, and the blend"
-        f" has {', '.join(sorted(names)) or 'none'}",
-        "take one model beside the host in the blend of embed and head",
-    )
-
-
-def _refuse(lines: list[Blend], host: Source, donor: Source) -> None:
-    if not (host.anatomy.sees and host.anatomy.speaks):
+    if len(lines) > 1:
         raise MergeError(
-            f"`vocabulary = whole` moves image tokens over, and {host.name} does not see",
-            f"keep embed and head from {donor.name}, which brings its tokenizer along",
+            "one model has one vocabulary, and the blends say `whole` and `union`",
+            "let `embed` and `head` come from one blend",
         )
+    word, blends = lines.popitem()
+    _need_both(word, blends, host)
+    names = dict.fromkeys(origin.model for line in blends for origin in origins_of(line))
+    parents = {name: sources[name] for name in names}
+    words = {}
+    for source in (host, *parents.values()):
+        need_tokens(source.name, source.folder)
+        words[source.name] = Words(source.folder, _rows(source))
+        _need_one_width(host, source)
+    return _worded(host, *MAKES[word](host, parents, words))
+
+
+def _need_both(word: str, lines: list[Blend], host: Source) -> None:
     covered = {unit for line in lines for unit in line.units}
     for role in TOKENS:
         if role in host.anatomy.shapes and role.unit not in covered:
             raise MergeError(
-                f"`vocabulary = whole` is not said of {role.unit}",
+                f"`vocabulary = {word}` is not said of {role.unit}",
                 "let `embed` and `head` come from one blend",
             )
-    for source in (host, donor):
-        need_tokens(source.name, source.folder)
 
 
 def _rows(source: Source) -> int:
@@ -90,72 +80,54 @@ def _rows(source: Source) -> int:
     )
 
 
-def _speech(donor: Source, host: Source, found: Move) -> dict[str, Any]:
-    """How texts begin, end and are padded: as with the donor, whose tokenizer it is."""
-    speech: dict[str, Any] = {}
-    for key in SPOKEN:
-        value = getattr(donor.config.get_text_config(decoder=True), key, None)
-        if value is None:
-            own = getattr(host.config.get_text_config(decoder=True), key, None)
-            value = found.numbers.get(own) if isinstance(own, int) else None
-        speech[key] = value
-    return speech
+def _need_one_width(host: Source, source: Source) -> None:
+    for role in TOKENS:
+        if role in host.anatomy.shapes:
+            own, other = (s.checkpoint.entries[s.name_of(role)].shape[1:] for s in (host, source))
+            if own != other:
+                raise MergeError(
+                    f"{role.unit} of {source.name} is {other[-1]} wide, and of {host.name} {own[-1]}",
+                    "these models cannot be blended",
+                )
 
 
-def _worded(host: Source, donor: Source, taken: Taken) -> Source:
+def _worded(host: Source, taken: Taken, fill: Fill) -> Source:
     from vlm.weights.views import Changed
 
-    found, folder = taken.move, Path(taken.place.name)
+    folder = Path(taken.place.name)
     shapes, entries = dict(host.anatomy.shapes), dict(host.checkpoint.entries)
     changes: dict[str, Callable[[], Tensor]] = {}
     for role in TOKENS:
         if role in shapes:
             name = host.names[role]
-            shapes[role] = (found.rows, *shapes[role][1:])
+            shapes[role] = (taken.rows, *shapes[role][1:])
             entries[name] = replace(entries[name], shape=shapes[role])
-            changes[name] = partial(_unblended, host, donor, role, found)
+            changes[name] = partial(_tensor, fill, role)
     return replace(
         host,
-        read_config=partial(_config, folder, host.trusted, found),
+        read_config=partial(_config, folder, host.trusted, taken),
         checkpoint=Changed(host.checkpoint, changes, entries, folder),
         anatomy=replace(host.anatomy, shapes=shapes),
         taken=taken,
     )
 
 
-def _unblended(host: Source, donor: Source, role: Role, found: Move) -> "Tensor":
-    """The rows as they are where nothing is blended, fp32."""
+def _tensor(fill: Fill, role: Role) -> "Tensor":
     import torch
 
-    own, theirs = (
-        source.raw(role)
-        .widened(slice(None))
-        .reshape(source.checkpoint.entries[source.name_of(role)].shape)
-        for source in (donor, host)
-    )
-    if own.shape[1:] != theirs.shape[1:]:
-        raise MergeError(
-            f"{role.unit} of {donor.name} is {own.shape[-1]} wide, and of {host.name} {theirs.shape[-1]}",
-            "these models cannot be blended",
-        )
-    whole = np.empty((found.rows, *own.shape[1:]), dtype=np.float32)
-    whole[: len(own)] = own
-    whole[len(own) :] = own.mean(axis=0, dtype=np.float64)
-    for token in found.moved:
-        whole[token.new] = theirs[token.old]
-    return torch.from_numpy(whole)
+    return torch.from_numpy(fill(role))
 
 
-def _config(folder: Path, trusted: bool, found: Move) -> Any:
+def _config(folder: Path, trusted: bool, taken: Taken) -> Any:
     """What was written, as transformers reads it; it must be understood as it was meant."""
     from vlm.anatomy.parts import read_config
 
     config = read_config(str(folder), trusted)
     rows = config.get_text_config(decoder=True).vocab_size
     image = getattr(config, "image_token_id", None)
-    if rows != found.rows or (image is not None and not 0 <= image < found.size):
+    if rows != taken.rows or (image is not None and not 0 <= image < taken.size):
         raise MergeError(
             f"a {config.model_type} config does not say where its vocabulary ends, or its image token",
-            "keep embed and head from the model that sees",
+            "keep embed and head from the model whose config the result has",
         )
     return config

@@ -82,8 +82,8 @@ BLEND: dict[str, Setting] = {
         "shared",
         "word",
         None,
-        about="`shared`: of other vocabularies, the rows of shared tokens are blended; `whole`: so they are, and the other tokenizer is taken; without it they are refused",
-        words=("shared", "whole"),
+        about="of other vocabularies, the rows of shared tokens are blended, and `shared`: the tokenizer stays; `union`: it learns the others' tokens; `whole`: the other one is taken; without it they are refused",
+        words=("shared", "union", "whole"),
     ),
 }
 # The leaves that each of them is about.

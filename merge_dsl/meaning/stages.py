@@ -8,6 +8,7 @@ So each rule about models is a rule about stages, too.
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.parts import leaves
 from merge_dsl.meaning.recipe import BlendLine, KeepLine, Merge, Model, OriginRef, Recipe, Route
+from merge_dsl.meaning.values import Word
 from merge_dsl.space.candidate import STAGE, Place
 from merge_dsl.space.layout import counts_of, origins_of
 
@@ -80,7 +81,11 @@ def _merged(recipe: Recipe, merge: Merge) -> Facts:
     facts = host.facts if host is not None and host.facts is not None else Facts()
     counts = counts_of(recipe, merge)
     named = {leaf for line in merge.lines for part in line.parts for leaf in leaves(part)}
+    shared = [a for line in merge.lines if isinstance(line, BlendLine) for a in line.shared]
+    words = {a.value.text for a in shared if a.name == "vocabulary" and isinstance(a.value, Word)}
     return facts._replace(
+        vocab=None if words & {"whole", "union"} else facts.vocab,
+        image_token=None if "whole" in words else facts.image_token,
         sees=bool(named & {"projector", "vision.embed", "vision.layers"}),
         speaks=any(leaf.startswith("language.") for leaf in named),
         layers=counts.get("language"),

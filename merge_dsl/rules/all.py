@@ -101,7 +101,7 @@ FIRST: tuple[Rule, ...] = (
     tokens.image_tokens,
     tokens.outside,
     tokens.templates,
-    words.whole,
+    words.changed,
     towers.addresses,
     towers.widths,
     towers.against_host,

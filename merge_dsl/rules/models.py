@@ -6,6 +6,7 @@ from merge_dsl.meaning.depth import Depth
 from merge_dsl.meaning.facts import Facts
 from merge_dsl.meaning.parts import STACKS, PartRef, layer_of, leaves
 from merge_dsl.meaning.recipe import BlendLine, Merge, OriginRef, Per
+from merge_dsl.meaning.stages import host_of
 from merge_dsl.rules.blends import word_of
 from merge_dsl.rules.checked import Checked, blends
 from merge_dsl.space.layout import origins_of
@@ -160,7 +161,7 @@ def groups(checked: Checked) -> Iterator[Diagnostic]:
 
 def vocabularies(checked: Checked) -> Iterator[Diagnostic]:
     """M405, M406: embeddings and heads are blended only where they are of one kind."""
-    for _, _, line in blends(checked.recipe):
+    for merge, _, line in blends(checked.recipe):
         named = {leaf for part in line.parts for leaf in leaves(part)}
         if not named & {"language.embed", "language.head"}:
             continue
@@ -178,13 +179,19 @@ def vocabularies(checked: Checked) -> Iterator[Diagnostic]:
                     message = (
                         f"{values[0][1]} {spoken} (`{first}`) against {value} (`{origin.model}`)"
                     )
-                    help = "write `vocabulary = shared` or `whole`, or keep `embed` and `head` from one of them"
+                    help = f"{_ways(checked, merge)}, or keep `embed` and `head` from one of them"
                 else:
                     ties, unties = (first, origin.model) if not value else (origin.model, first)
                     message = f"`{ties}` ties head to embed, `{unties}` does not"
                     help = "keep `embed` and `head` from one of them"
                 yield finding(code, origin.span, message, help)
                 break
+
+
+def _ways(checked: Checked, merge: Merge) -> str:
+    host = checked.recipe.source(host_of(merge) or "")
+    sees = host is not None and host.facts is not None and host.facts.sees is True
+    return "write `vocabulary = union`" + (", `shared` or `whole`" if sees else " or `shared`")
 
 
 def tensors(checked: Checked) -> Iterator[Diagnostic]:

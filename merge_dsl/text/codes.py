@@ -85,7 +85,7 @@ CODES: dict[str, tuple[str, Severity]] = {
     "M413": ("tensors-differ", ERROR),
     "M414": ("unknown-block", ERROR),
     "M415": ("windows-differ", WARNING),
-    "M416": ("whole-vocabulary", ERROR),
+    "M416": ("new-vocabulary", ERROR),
     "V501": ("part-without-origin", ERROR),
     "V502": ("no-image-token", ERROR),
     "V503": ("projector-width", ERROR),

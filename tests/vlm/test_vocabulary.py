@@ -68,7 +68,7 @@ def test_the_same_in_memory(two: dict[str, Source], tmp_path: Path) -> None:
 
 
 def test_without_the_word_they_are_refused(two: dict[str, Source], tmp_path: Path) -> None:
-    with pytest.raises(MergeError, match="write `vocabulary = shared`"):
+    with pytest.raises(MergeError, match="write `vocabulary = union` or `shared`"):
         write_model(spoken(None), two, tmp_path / "out", recipe="r\n")
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from merge_dsl.meaning.tokenizers import FILE
 from vlm.errors import MergeError
-from vlm.weights.tokens import FILE
 
 CONFIG, GENERATION, WORDS = "config.json", "generation_config.json", "tokenizer_config.json"
 NUMBERED = re.compile(r"\w+_token_(id|ids|index)")  # keys of a config that hold tokens by number
@@ -43,10 +43,12 @@ class Move(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A tokenizer that a host takes: whose it is, and where the host's small files now lie."""
+    """Another tokenizer than the host's own, and where the host's small files now lie."""
 
-    donor: str
-    move: Move
+    rows: int  # of the embedding, padding included
+    size: int  # tokens
+    told: Table  # where rows come from, but for those that a blend makes
+    said: str  # the same for people
     home: Path  # of the host's weights
     place: "TemporaryDirectory[str]"  # is removed with this
 
@@ -71,15 +73,11 @@ def move(host: Path, donor: Path, rows: tuple[int, int], config: Any) -> Move:
     transformers reads it. Raises MergeError for a token that the config names and the tokenizer lacks.
     """
     own, taken = vocabulary_of(host), vocabulary_of(donor)
-    if taken.size > rows[1]:
-        raise MergeError(
-            f"the tokenizer of {donor} has {taken.size} tokens, its embedding {rows[1]} rows",
-            "save the model with its own tokenizer",
-        )
+    need_rows(donor, taken.size, rows[1])
     names = {number: name for name, number in own.numbers.items()}
     wanted = {number: entry for number, entry in own.added.items() if entry.get("special")}
     wanted |= {
-        n: own.added.get(n, {}) for n in _named_by(config, names, host, (rows[0], taken.size))
+        n: own.added.get(n, {}) for n in named_by(config, names, host, (rows[0], taken.size))
     }
     said = _templates(host)
     wanted |= {n: e for n, e in own.added.items() if str(e["content"]) in said}
@@ -88,9 +86,22 @@ def move(host: Path, donor: Path, rows: tuple[int, int], config: Any) -> Move:
     result = {**taken.numbers, **{token.name: token.new for token in moved}}
     count = taken.size + len(moved)
     padded = any(side % ROUND == 0 for side in rows)
-    room = -count % ROUND if padded else 0
     numbers = {number: result[name] for number, name in names.items() if name in result}
-    return Move(moved, numbers, count, max(rows[1], count + room))
+    return Move(moved, numbers, count, padded_rows(count, rows[1], padded))
+
+
+def padded_rows(count: int, least: int, padded: bool) -> int:
+    """How many rows an embedding of so many tokens gets: no fewer than it had."""
+    return max(least, count + (-count % ROUND if padded else 0))
+
+
+def need_rows(name: object, size: int, rows: int) -> None:
+    """Raise MergeError where a tokenizer has more tokens than its embedding has rows."""
+    if size > rows:
+        raise MergeError(
+            f"the tokenizer of {name} has {size} tokens, its embedding {rows} rows",
+            "save the model with its own tokenizer",
+        )
 
 
 def vocabulary_of(folder: Path) -> Vocabulary:
@@ -109,7 +120,7 @@ def vocabulary_of(folder: Path) -> Vocabulary:
         raise MergeError(f"{path} cannot be read: {error}", "save the tokenizer anew") from error
 
 
-def _named_by(
+def named_by(
     config: Any, names: Mapping[int, str], host: Path, sizes: tuple[int, int]
 ) -> list[int]:
     """The tokens by which the host's config means a picture and what is around it.

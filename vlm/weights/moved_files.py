@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from merge_dsl.meaning.tokenizers import FILE
 from vlm.errors import MergeError
 from vlm.weights.moved import (
     CONFIG,
@@ -20,11 +21,12 @@ from vlm.weights.moved import (
     WORDS,
     Move,
     Table,
+    Token,
     read_table,
     vocabulary_of,
 )
-from vlm.weights.tokens import FILE
 
+LISTS = ("extra_special_tokens", "additional_special_tokens")
 # Other files of a tokenizer: they would not have the tokens that moved.
 OTHERS = (
     FILE, WORDS, "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt",
@@ -37,13 +39,14 @@ def write_beside(
 ) -> None:
     """Write config, processor and tokenizer of the result into `into`.
 
-    `config` is the host's, as transformers reads it; `speech` has the donor's `bos_token_id` and its like. Raises MergeError where a file of the two is
-    none, and where the tokenizer, once written, gives a token another number.
+    `config` is the host's, as transformers reads it; `speech` has the donor's `bos_token_id` and its like.
+    Raises MergeError where a file of the two is none, and where the tokenizer, once written, gives a token
+    another number.
     """
-    for path in _small(host):
+    for path in small(host):
         if path.name == CONFIG:
             told = {**_written_out(config), **read_table(path)}
-            table = _speaking(_renumbered(told, found.numbers), found.rows, speech)
+            table = speaking(_renumbered(told, found.numbers), found.rows, speech)
         elif path.name == GENERATION:
             table = _renumbered(read_table(path), found.numbers)
             table |= {key: value for key, value in speech.items() if value is not None}
@@ -52,14 +55,14 @@ def write_beside(
         else:
             shutil.copyfile(path, into / path.name)
             continue
-        _write(into / path.name, table)
+        write_table(into / path.name, table)
     taken = vocabulary_of(donor)
     theirs = vocabulary_of(host).added
-    entries = [{**_entry(theirs.get(t.old, {}), t.name), "id": t.new} for t in found.moved]
+    entries = [flagged(theirs.get(t.old, {}), t) for t in found.moved]
     whole = {**taken.whole, "added_tokens": [*(taken.whole.get("added_tokens") or []), *entries]}
-    _write(into / FILE, whole)
-    _write(into / WORDS, _tokenizer_config(host, donor, entries, set(taken.numbers)))
-    _check(into / FILE, found)
+    write_table(into / FILE, whole)
+    write_table(into / WORDS, _tokenizer_config(host, donor, entries, set(taken.numbers)))
+    check_numbers(into / FILE, found.moved)
 
 
 def _written_out(config: Any) -> Table:
@@ -68,15 +71,16 @@ def _written_out(config: Any) -> Table:
     return {key: n for key, n in told if NUMBERED.fullmatch(key) and key not in SPOKEN}
 
 
-def _small(folder: Path) -> Iterable[Path]:
+def small(folder: Path) -> Iterable[Path]:
     from vlm.weights.writer import other_files
 
     return (path for path in other_files(folder) if path.name not in OTHERS)
 
 
-def _entry(entry: Table, name: str) -> Table:
+def flagged(entry: Table, token: Token) -> Table:
+    """An added token with the flags that it has, and special where nothing is said."""
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    return {"content": name, **flags, "special": True, **entry}
+    return {"content": token.name, **flags, "special": True, **entry, "id": token.new}
 
 
 def _renumbered(table: Table, numbers: Mapping[int, int]) -> Table:
@@ -101,7 +105,7 @@ def _number(value: Any, numbers: Mapping[int, int]) -> Any:
     return numbers.get(value, value if type(value) is not int or value < 0 else None)
 
 
-def _speaking(config: Table, rows: int, speech: Table) -> Table:
+def speaking(config: Table, rows: int, speech: Table) -> Table:
     """A config with as many tokens, begun and ended as the donor does."""
     inner = config.get("text_config")
     nested = isinstance(inner, dict)
@@ -113,12 +117,18 @@ def _speaking(config: Table, rows: int, speech: Table) -> Table:
     return config | outer
 
 
+def tokenizer_config(folder: Path) -> Table:
+    """What a folder says of its tokenizer beside `tokenizer.json`."""
+    said = {**read_table(folder / "special_tokens_map.json"), **read_table(folder / WORDS)}
+    said.pop("tokenizer_file", None)
+    return {"tokenizer_class": "PreTrainedTokenizerFast", **said}
+
+
 def _tokenizer_config(host: Path, donor: Path, entries: list[Table], known: set[str]) -> Table:
     """The donor's, with the words by which the host's processor and template know its tokens."""
-    own = {**read_table(host / "special_tokens_map.json"), **read_table(host / WORDS)}
-    taken = {**read_table(donor / "special_tokens_map.json"), **read_table(donor / WORDS)}
-    result = {n: v for n, v in taken.items() if n not in ("chat_template", "tokenizer_file")}
-    result.setdefault("tokenizer_class", "PreTrainedTokenizerFast")
+    own = tokenizer_config(host)
+    result = tokenizer_config(donor)
+    result.pop("chat_template", None)
     for name in (
         "chat_template",
         "processor_class",
@@ -135,11 +145,19 @@ def _tokenizer_config(host: Path, donor: Path, entries: list[Table], known: set[
     extra = own.get("extra_special_tokens")
     if isinstance(extra, dict):
         result["extra_special_tokens"] = extra
-    else:
-        for name in ("extra_special_tokens", "additional_special_tokens"):
-            if isinstance(own.get(name), list) or isinstance(result.get(name), list):
-                listed = result.get(name) if isinstance(result.get(name), list) else []
-                result[name] = list(dict.fromkeys([*map(_text, listed or []), *moved]))
+    for name in LISTS:
+        if isinstance(own.get(name), list) and not isinstance(result.get(name), list | dict):
+            result[name] = []
+    return with_entries(result, entries, moved)
+
+
+def with_entries(config: Table, entries: list[Table], listed: list[str]) -> Table:
+    """A tokenizer's config that knows added tokens; `listed` are named where it lists special ones."""
+    result = dict(config)
+    if not isinstance(result.get("extra_special_tokens"), dict):
+        for name in LISTS:
+            if isinstance(result.get(name), list):
+                result[name] = list(dict.fromkeys([*map(_text, result[name]), *listed]))
     if "added_tokens_decoder" in result:
         decoder = {str(e["id"]): {k: v for k, v in e.items() if k != "id"} for e in entries}
         result["added_tokens_decoder"] = {**result["added_tokens_decoder"], **decoder}
@@ -150,20 +168,22 @@ def _text(token: Any) -> str:
     return str(token.get("content") if isinstance(token, dict) else token)
 
 
-def _check(path: Path, found: Move) -> None:
+def check_numbers(path: Path, tokens: Iterable[Token]) -> None:
+    """Raise MergeError where a tokenizer, as it is read, gives a token another number."""
     from tokenizers import Tokenizer
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # its reader raises nothing finer
-        raise MergeError(f"the taken tokenizer cannot be read: {error}", "save it anew") from error
-    for token in found.moved:
-        if tokenizer.token_to_id(token.name) != token.new:
+        raise MergeError(f"the new tokenizer cannot be read: {error}", "save it anew") from error
+    for token in tokens:
+        found = tokenizer.token_to_id(token.name)
+        if found != token.new:
             raise MergeError(
-                f"{token.name} would be token {tokenizer.token_to_id(token.name)}, not {token.new}",
-                "the donor's tokenizer has gaps: save it anew with transformers",
+                f"{token.name} would be token {found}, not {token.new}",
+                "its tokenizer has gaps: save it anew with transformers",
             )
 
 
-def _write(path: Path, table: Table) -> None:
+def write_table(path: Path, table: Table) -> None:
     path.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -59,7 +59,7 @@ def _origins(
         portion = portion_of(portions, host.anatomy.roles[made.sources[0]])
         assert portion is not None  # `check_whole` has looked
         tensors[name] = _origin(portion)
-    words = {"vocabulary": _words(host)} if host.taken is not None else {}
+    words = {"vocabulary": host.taken.told} if host.taken is not None else {}
     return {"merge": candidate.name, "models": models, **words, "tensors": tensors}
 
 
@@ -107,14 +107,6 @@ def _models(places: Mapping[str, Place], sources: Sources) -> dict[str, dict[str
         if behind:
             models[name]["models"] = behind
     return models
-
-
-def _words(host: Source) -> dict[str, Any]:
-    """Where the rows of a taken tokenizer come from, but for those that a blend makes."""
-    assert host.taken is not None
-    donor, found = host.taken.donor, host.taken.move
-    moved = {t.name: {"row": t.new, "from": host.name, "its row": t.old} for t in found.moved}
-    return {"rows": found.rows, "tokens": found.size, "of": donor, "moved": moved}
 
 
 def _print(digests: Mapping[str, str]) -> str:
@@ -183,9 +175,7 @@ def _card(
     rows = [f"| `{name}` | {_shown(place)} |" for name, place in places.items()]
     words = f"Config, tokenizer and processor are those of `{host.name}`."
     if host.taken is not None:
-        names = ", ".join(f"`{token.name}`" for token in host.taken.move.moved)
-        words = f"Config and processor are those of `{host.name}`, the tokenizer is `{host.taken.donor}`'s"
-        words += f", with {names} added." if names else "."
+        words = host.taken.said
     fence = "````" if "```" in recipe else "```"
     return "\n".join(
         [

@@ -11,14 +11,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from merge_dsl.meaning.tokenizers import FILE, spelling_of
 from vlm.errors import MergeError
 
-FILE = "tokenizer.json"
 BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -27,6 +27,13 @@ class Words(NamedTuple):
 
     folder: Path
     rows: int
+
+
+class Spelt(NamedTuple):
+    """One token: its row, and how its tokenizer writes it."""
+
+    row: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def check_same(vocabularies: Sequence[tuple[str, Words]]) -> None:
             if other != token:
                 raise MergeError(
                     f"row {row} is {_shown(token)} in {first} and {_shown(other)} in {name}",
-                    "blend embed and head with `vocabulary = shared` or `whole`, or keep them from that model",
+                    "blend embed and head with `vocabulary = union` or `shared`, or keep them from that model",
                 )
 
 
@@ -98,38 +105,34 @@ def _shown(token: Hashable) -> str:
     return repr(token[1]) if isinstance(token, tuple) else repr(token)
 
 
-def _table(words: Words) -> dict[Hashable, int]:
-    """Token -> row, of the rows that there are."""
+def tokens_of(words: Words) -> dict[Hashable, Spelt]:
+    """What a token stands for -> the token, of the rows that there are."""
     file = words.folder / FILE
     stat = file.stat()
     table = _read(file, stat.st_mtime_ns, stat.st_size)
-    return {token: row for token, row in table.items() if 0 <= row < words.rows}
+    return {token: spelt for token, spelt in table.items() if 0 <= spelt.row < words.rows}
+
+
+def _table(words: Words) -> dict[Hashable, int]:
+    return {token: spelt.row for token, spelt in tokens_of(words).items()}
 
 
 @lru_cache(maxsize=16)
-def _read(path: Path, changed: int, size: int) -> dict[Hashable, int]:
+def _read(path: Path, changed: int, size: int) -> dict[Hashable, Spelt]:
     try:
         whole = json.loads(path.read_text(encoding="utf-8"))
         vocab, added = whole["model"]["vocab"], whole.get("added_tokens") or ()
         if isinstance(vocab, list):  # Unigram: pairs of a token and its score
             vocab = {entry[0]: number for number, entry in enumerate(vocab)}
         named = {int(entry["id"]): str(entry["content"]) for entry in added}
-        spelling = _spelling(whole)
-        table: dict[Hashable, int] = {}
+        spelling = spelling_of(whole)
+        table: dict[Hashable, Spelt] = {}
         for text, row in vocab.items():
             if row not in named:
-                table.setdefault(_meaning(text, spelling), int(row))
-        return table | {("added", text): row for row, text in named.items()}
+                table.setdefault(_meaning(text, spelling), Spelt(int(row), text))
+        return table | {("added", text): Spelt(row, text) for row, text in named.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise MergeError(f"{path} cannot be read: {error}", "save the tokenizer anew") from error
-
-
-def _spelling(whole: Mapping[str, Any]) -> str:
-    """How a vocabulary writes bytes: "bytes", "pieces" or "spaces"."""
-    if whole["model"].get("type") == "WordPiece":
-        return "pieces"
-    steps = json.dumps([whole.get("pre_tokenizer"), whole.get("decoder")])
-    return "bytes" if '"ByteLevel"' in steps else "spaces"
 
 
 def _meaning(text: str, spelling: str) -> Hashable:

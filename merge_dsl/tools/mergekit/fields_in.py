@@ -6,7 +6,7 @@ In: nodes. Out: values of a `Plan`, or None with a note. `Context` is what one d
 import os
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from merge_dsl.meaning.places import HUB_NAME
@@ -164,8 +164,10 @@ def dtype_of(document: Table, context: Context) -> str | None:
     return DTYPES.get(wanted) if wanted else None
 
 
-def tokenizer_of(table: Table, blends: Sequence[Blend], where: str, context: Context) -> None:
-    """Note a tokenizer other than that of the model that gives the embeddings."""
+def tokenizer_of(
+    table: Table, blends: Sequence[Blend], where: str, context: Context
+) -> tuple[Blend, ...]:
+    """The blends under the tokenizer that is asked for; one that awase does not make is noted."""
     source: Node | None = table.get("tokenizer_source")
     key = "tokenizer_source"
     block = table_of(table, "tokenizer", where, context)
@@ -173,15 +175,13 @@ def tokenizer_of(table: Table, blends: Sequence[Blend], where: str, context: Con
         source, key = block.get("source"), "tokenizer.source"
         for entry in block.entries:
             if entry.key not in ("source",):
-                context.lose(f"{where}tokenizer.{entry.key}", "awase edits no tokenizer", entry)
-        if source is None:
-            context.lose(f"{where}{key}", "`union`: awase joins no vocabularies", block)
-    if source is None:
-        return
+                what = "awase sets the rows of no single token"
+                context.lose(f"{where}tokenizer.{entry.key}", what, entry)
+    if source is None and block is None:
+        return tuple(blends)
     word = source.text if isinstance(source, Leaf) else None
-    if word == "union":
-        context.lose(f"{where}{key}", "`union`: awase joins no vocabularies", source)
-        return
+    if source is None or word == "union":
+        return tuple(_with_all_tokens(blend) for blend in blends)
     host = next((b for b in blends if b.part == "language" and b.first), None)
     giver = None
     if host is not None:
@@ -194,3 +194,10 @@ def tokenizer_of(table: Table, blends: Sequence[Blend], where: str, context: Con
             f"{shown(word or 'this')}: the result has the tokenizer of the model that comes first"
         )
         context.lose(f"{where}{key}", what, source)
+    return tuple(blends)
+
+
+def _with_all_tokens(blend: Blend) -> Blend:
+    """What is kept from one model has all its tokens already."""
+    ends = blend.part == "language" and (blend.first or blend.last)
+    return replace(blend, union=True) if ends and blend.method != "passthrough" else blend

@@ -102,8 +102,8 @@ def _stages(table: Table, context: Context) -> list[Stage]:
         blends = [blend for blend in found if isinstance(blend, Blend)]
     else:
         blends = _modules(table, around)
-    tokenizer_of(table, blends, "", context)
-    return [Stage("", tuple(blends))] if blends else []
+    made = tokenizer_of(table, blends, "", context)
+    return [Stage("", made)] if made else []
 
 
 def _tokenizer_of_walk(table: Table, context: Context) -> None:

@@ -63,11 +63,10 @@ def plan_of_genome(table: Table, context: Context) -> Plan:
         node = table.get(key)
         if node is not None and not (isinstance(node, Leaf) and node.value == usual):
             context.lose(key, "awase asks each question as it stands, without examples", node)
-    blend = _blend(genome, context)
-    tokenizer_of(genome, (blend,), "genome.", context)
+    blends = tokenizer_of(genome, (_blend(genome, context),), "genome.", context)
     tasks = _tasks(table, context)
     search = Search(tasks, whole_of(table, "limit", "", context) or None, MAX_FEVALS, SIGMA)
-    return Plan((Stage("merged", (blend,)),), "bf16", search)
+    return Plan((Stage("merged", blends),), "bf16", search)
 
 
 def _blend(genome: Table, context: Context) -> Blend:

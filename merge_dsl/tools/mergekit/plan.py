@@ -94,6 +94,7 @@ class Blend:
     span: tuple[int, int] | None = None  # None: the whole part
     first: bool = True
     last: bool = True
+    union: bool = False  # embed and head have the tokens of all models
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,8 @@ def _blend(blend: Blend, names: Names) -> list[str]:
         lines.append(f"    base {names[blend.base]}")
     if blend.method in METHODS and "compat" in METHODS[blend.method].settings:
         lines.append("    compat = mergekit")
+    if blend.union:
+        lines.append("    vocabulary = union")
     lines += [f"    {line}" for line in _settings(blend.shared, blend)]
     inputs = blend.inputs
     everywhere = inputs[0].settings if inputs and _has_holes(inputs[0].settings) else ()

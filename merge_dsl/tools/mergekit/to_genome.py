@@ -70,6 +70,8 @@ def genome_of(plan: Plan, notes: Notes) -> Mapping[str, Written] | None:
         return None
     if plan.dtype not in (None, "bf16"):
         notes.lose("dtype", "mergekit-evolve writes bfloat16")
+    if blend.union:
+        found["tokenizer_source"] = "union"
     table: dict[str, Written] = {"genome": found, **_tasks(plan.search)}
     return table
 

@@ -15,6 +15,7 @@ from merge_dsl.tools.mergekit.schema import METHODS
 from merge_dsl.tools.mergekit.tree_values import (
     Reader,
     compat_from,
+    says_union,
     settings_from,
     with_defaults,
 )
@@ -137,7 +138,14 @@ def _part(
     before, after = ENDS[part]
     found[0] = _end(found[0], before, claims, pieces[0][1], models, reader)
     found[-1] = _end(found[-1], after, claims, pieces[-1][1], models, reader)
+    embed = claims.ends.get("language.embed") if part == "language" else None
+    if isinstance(embed, tree.Blend) and any(map(_is_union, embed.lines)):
+        found = [replace(blend, union=blend.first or blend.last) for blend in found]
     return found
+
+
+def _is_union(line: object) -> bool:
+    return isinstance(line, tree.Setting) and says_union(line)
 
 
 def _pieces(part: str, claims: Claims, reader: Reader) -> list[tuple[tuple[int, int] | None, Line]]:

@@ -42,8 +42,8 @@ def settings_from(
     """The settings that some lines give; `tail` says whether the blend makes the head."""
     found: dict[str, Regions] = {}
     for line in lines:
-        if line.name.text == "compat":
-            continue  # `compat_from` reads it
+        if line.name.text == "compat" or says_union(line):
+            continue  # they are read where they matter
         name = theirs(method, line.name.text)
         known = METHODS.get(method)
         if known is not None and name not in known.settings:
@@ -58,6 +58,12 @@ def settings_from(
             continue
         found[name] = _placed(found.get(name, Regions()), line, value, reader)
     return tuple((name, canonical(_ended(regions, tail))) for name, regions in found.items())
+
+
+def says_union(line: tree.Setting) -> bool:
+    """Whether a line is `vocabulary = union`."""
+    said = line.value.path.dotted if isinstance(line.value, tree.Call) else None
+    return line.name.text == "vocabulary" and said == "union"
 
 
 def with_defaults(method: str, shared: Settings, inputs: Sequence[Settings]) -> Settings:

@@ -66,6 +66,8 @@ def _document(stage: Stage, plan: Plan) -> Mapping[str, Written]:
         base = blends[0].base if len(bases) == 1 else None
         if base is not None:
             table["base_model"] = reference(base)
+        if any(blend.union for blend in blends):
+            table["tokenizer_source"] = "union"
         shared = blends[0].shared if len({blend.shared for blend in blends}) == 1 else ()
         if shared:
             table["parameters"] = _parameters(shared)

@@ -207,3 +207,22 @@ def test_more_layers_than_memory_holds_are_refused(awase: Command) -> None:
     code, documents, err = exported(awase, text)
     assert (code, documents) == (1, [])
     assert "more than any model has" in err
+
+
+def test_all_tokens_of_a_blend_of_its_own(awase: Command) -> None:
+    """`union` alone is mergekit's, too; `shared` and `whole` are not."""
+    text = (
+        'recipe r\nmodel a from "hf:o/a"\nmodel b from "hf:o/b"\nmerge m {\n'
+        "  language.layers by linear { take a; take b }\n"
+        "  embed, head by linear { vocabulary = union; take a; take b }\n}\n"
+        'write m to "out"\n'
+    )
+    Path("r.merge").write_text(text, encoding="utf-8")
+    _, exported, err = awase("export", "r.merge")
+    assert "tokenizer_source: union" in exported and "no setting `vocabulary`" not in err
+    text = text.replace("  language.layers by linear { take a; take b }\n", "")
+    text = text.replace("embed, head by", "language by").replace("union", "shared")
+    Path("r.merge").write_text(text, encoding="utf-8")
+    code, exported, err = awase("export", "r.merge")
+    assert code == 1 and "tokenizer_source" not in exported
+    assert "`linear` of mergekit has no setting `vocabulary`" in err

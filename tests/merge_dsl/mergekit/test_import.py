@@ -124,7 +124,7 @@ def test_outer_parameters_reach_what_no_filter_of_a_model_fits(awase: Command) -
         ("parameters: {densty: 0.2}", "did you mean `density`?"),
         ("paramters: {density: 0.2}", "did you mean `parameters`?"),
         ("dtype: float8", "awase writes no `float8`"),
-        ("tokenizer_source: union", "joins no vocabularies"),
+        ("tokenizer_source: o/a", "the result has the tokenizer of the model that comes first"),
         ("tokenizer: {source: base, tokens: {a: {source: o/a}}}", "tokenizer.tokens"),
         ("chat_template: auto", "chat_template"),
         ("parameters: {t: 0.2}", "ties ignores `t`"),
@@ -232,3 +232,18 @@ def test_stages_come_in_the_order_in_which_they_are_needed(awase: Command) -> No
     code, _, err = imported(awase, f"{one % 'b'}---\nname: b\n{one % 'b'}")
     assert code == 2
     assert "wait for each other" in err
+
+
+def test_all_tokens_are_asked_for(awase: Command) -> None:
+    """In the blends that make embed and head, and back; what is kept from one model has its tokens."""
+    for name in ("linear_union", "slices_union", "evolve_union"):
+        code, recipe, err = awase("import", Path(__file__).with_name(f"{name}.yml"))
+        assert code == 0, err
+        blends = recipe.split("language" if name != "slices_union" else "language.layers")[1:]
+        assert ["vocabulary = union" in b for b in blends] == [True, False, True][: len(blends)]
+        Path("m.merge").write_text(recipe, encoding="utf-8")
+        code, exported, err = awase("export", "m.merge")
+        assert code == 0 and "tokenizer_source: union" in exported, err
+    text = "merge_method: passthrough\nmodels: [{model: o/a}]\ntokenizer_source: union\n"
+    code, recipe, err = imported(awase, text)
+    assert code == 0 and "vocabulary" not in recipe and err == ""
