@@ -1,7 +1,8 @@
 """The few operations that numpy spells otherwise than torch.
 
 An equation that is computed piece by piece works on numpy arrays on a CPU and on torch tensors on any
-other device: operators mean the same in both, IEEE says what they round to, and what is left is here.
+other device: operators mean the same in both, IEEE says what they round to (but for `divide`), and what is
+left is here.
 numpy is taken on a CPU because it loads in a twentieth of the time, and is as fast on short pieces.
 """
 
