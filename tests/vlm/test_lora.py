@@ -149,6 +149,41 @@ def test_weights_that_lie_the_other_way_round(parents: Mapping[str, Path], tmp_p
         torch.testing.assert_close(other.tensor(role), plain.tensor(role))
 
 
+def test_rank_and_alpha_may_differ_and_embeddings_may_change(
+    parents: Mapping[str, Path], tmp_path: Path
+) -> None:
+    """Patterns are peft's: the end of a module's name, or an expression; the first that fits counts."""
+    state = factors("model.")
+    for name in [name for name in state if "q_proj" in name]:
+        state[name] = state[name][:2] if "lora_A" in name else state[name][:, :2].contiguous()
+    draw = torch.Generator().manual_seed(7)
+    embed = "base_model.model.model.embed_tokens.lora_embedding_"
+    words = opened(parents)["base"].anatomy.shapes[Role("language.embed", "weight")][0]
+    state |= {
+        f"{embed}A": torch.randn(RANK, words, generator=draw),
+        f"{embed}B": torch.randn(32, RANK, generator=draw),
+    }
+    folder = save_adapter(
+        tmp_path / "skill",
+        state,
+        rank_pattern={"q_proj": 2},
+        alpha_pattern={r"layers\.[12]\.mlp\.up_proj": 12.0, "up_proj": 3.0},
+    )
+    skill = opened(parents, skill=folder)["skill"]
+    for role in skill.names:
+        layer, module = role.unit.rpartition(".")[2], role.tail.removesuffix(".weight")
+        name = f"base_model.model.model.layers.{layer}.{module}"
+        if role.unit == "language.embed":
+            a, b = (state[f"{embed}{side}"].double() for side in "AB")
+            expected = ALPHA / RANK * (b @ a).T
+        else:
+            a, b = (state[f"{name}.lora_{side}.weight"].double() for side in "AB")
+            alpha = ALPHA if module.endswith("q_proj") else 12.0 if layer in "12" else 3.0
+            expected = alpha / len(a) * (b @ a)
+        torch.testing.assert_close(skill.tensor(role).double(), expected, rtol=1e-5, atol=1e-6)
+    assert len(skill.names) == 2 * LAYERS + 1
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -156,8 +191,8 @@ def test_weights_that_lie_the_other_way_round(parents: Mapping[str, Path], tmp_p
         ({"bias": "all"}, "trains biases"),
         ({"lora_bias": True}, "biases of its own"),
         ({"modules_to_save": ["lm_head"]}, "replaces whole modules"),
-        ({"rank_pattern": {"q_proj": 8}}, "rank differs"),
-        ({"alpha_pattern": {"q_proj": 8}}, "alpha differs"),
+        ({"rank_pattern": {"q_proj": 8}}, "no two factors of rank 8"),
+        ({"alpha_pattern": {"q_proj": "much"}}, "has no `r` and `lora_alpha`"),
         ({"layer_replication": [[0, 2]]}, "repeats layers"),
         ({"init_lora_weights": "pissa_niter_4"}, "changes the base as well"),
         ({"peft_type": "IA3"}, "`peft_type` is IA3"),
@@ -176,12 +211,16 @@ def test_what_is_no_plain_lora_is_refused(
 @pytest.mark.parametrize(
     ("state", "why"),
     [
-        ({"base_model.model.model.embed_tokens.lora_embedding_A": torch.ones(4, 8)}, "no factor"),
-        (dict(list(factors("model.").items())[1:]), "no two factors"),
+        (
+            {"base_model.model.model.embed_tokens.lora_embedding_A": torch.ones(4, 8)},
+            "lacks a factor",
+        ),
+        ({"base_model.model.model.norm.lora_magnitude_vector": torch.ones(4)}, "no factor"),
+        (dict(list(factors("model.").items())[1:]), "lacks a factor"),
         (factors("transformer."), "an adapter of none of the models beside it"),
         (factors("model.", layers=5), "layers.3.*is no part of a llama"),
     ],
-    ids=["embedding", "half", "other names", "more layers"],
+    ids=["half an embedding", "no factor", "half", "other names", "more layers"],
 )
 def test_an_adapter_of_something_else_is_refused(
     state: dict[str, torch.Tensor], why: str, parents: Mapping[str, Path], tmp_path: Path

@@ -4,7 +4,8 @@ In: a folder with adapter_config.json and adapter_model.safetensors. Out: `Adapt
 
     ΔW = (α / r) B A,    or (α / √r) B A where `use_rslora` says so
 
-after Hu et al. 2021, arXiv:2106.09685, and Kalajdzievski 2023, arXiv:2312.03732. No copy of a model with
+after Hu et al. 2021, arXiv:2106.09685, and Kalajdzievski 2023, arXiv:2312.03732; of an embedding its
+transpose. α and r may differ from module to module. No copy of a model with
 the adapter merged in is ever written. What is not plain LoRA (DoRA, trained biases, whole modules saved
 beside it, a base that was changed by initialising) is refused by the setting that says so.
 """
@@ -15,7 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vlm.errors import ModelError
 from vlm.weights.checkpoint import Checkpoint, Entry, open_files
@@ -26,15 +27,13 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
-FACTOR = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+FACTOR = re.compile(r"(?P<module>.+)\.lora_((?P<side>[AB])\.weight|embedding_(?P<embedding>[AB]))")
 # What an adapter may set that makes it more than B A, and why that cannot be added as a difference.
 NOT_PLAIN = {
     "use_dora": "DoRA rescales the rows of the whole weight",
     "lora_bias": "it has biases of its own",
     "modules_to_save": "it replaces whole modules",
     "layer_replication": "it repeats layers",
-    "rank_pattern": "its rank differs from module to module",
-    "alpha_pattern": "its alpha differs from module to module",
     "megatron_config": "its weights are split over machines",
     "trainable_token_indices": "it replaces rows of the embedding",
     "target_parameters": "it changes parameters that are no module's weight",
@@ -44,14 +43,22 @@ NOT_PLAIN = {
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")  # ways to initialise
 
 
+class Factors(NamedTuple):
+    """Where the two factors of a difference lie, and what it is of them."""
+
+    a: str
+    b: str
+    scale: float
+    turned: bool  # the weight lies as in by out
+
+
 @dataclass(frozen=True)
 class Adapter:
     """The differences of one adapter, by the names of the weights that they are added to."""
 
     inner: Checkpoint
     entries: Mapping[str, Entry]
-    scale: float
-    turned: bool  # weights of the base lie as in by out
+    factors: Mapping[str, Factors]
 
     @property
     def folder(self) -> Path:
@@ -65,11 +72,10 @@ class Adapter:
 
     def tensor(self, name: str) -> "Tensor":
         """ΔW of one weight: fp32, of the weight's shape."""
-        module = PREFIX + name.removesuffix(".weight")
-        a = self.inner.tensor(f"{module}.lora_A.weight").float()
-        b = self.inner.tensor(f"{module}.lora_B.weight").float()
-        delta = (b @ a).mul_(self.scale)
-        return delta.T if self.turned else delta
+        of = self.factors[name]
+        a, b = self.inner.tensor(of.a).float(), self.inner.tensor(of.b).float()
+        delta = (b @ a).mul_(of.scale)
+        return delta.T if of.turned else delta
 
     def raw(self, name: str) -> Raw:
         """The same as numbers."""
@@ -88,12 +94,47 @@ def open_adapter(folder: Path) -> Adapter:
     if not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder} holds no {WEIGHTS}", "save the adapter as safetensors")
     inner = open_files(folder, [folder / WEIGHTS])
-    rank, alpha = config.get("r"), config.get("lora_alpha")
-    if type(rank) is not int or rank < 1 or not isinstance(alpha, int | float):
+    entries, factors = {}, {}
+    for module, sides in _pairs(folder, inner).items():
+        rank, alpha = (_said(folder, config, name, module) for name in ("r", "lora_alpha"))
+        a, b = (inner.entries[sides[side]].shape for side in "AB")
+        if a[0] != rank or b[1] != rank:
+            raise ModelError(
+                f"{folder}: {module} has no two factors of rank {rank:g}", "fetch the adapter anew"
+            )
+        scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+        turned = (
+            config.get("fan_in_fan_out") is True or "embedding" in sides["A"].rpartition(".")[2]
+        )
+        shape = (a[1], b[0]) if turned else (b[0], a[1])
+        name = f"{module.removeprefix(PREFIX)}.weight"
+        entries[name] = Entry(inner.entries[sides["A"]].file, "F32", shape)
+        factors[name] = Factors(sides["A"], sides["B"], scale, turned)
+    if not entries:
+        raise ModelError(f"{folder} changes nothing", "fetch the adapter anew")
+    return Adapter(inner, entries, factors)
+
+
+def _said(folder: Path, config: Mapping[str, Any], name: str, module: str) -> float:
+    """`r` or `lora_alpha` of a module: of the first pattern that its name ends with, else of all."""
+    patterns = config.get("rank_pattern" if name == "r" else "alpha_pattern") or {}
+    said: Any = config.get(name)
+    if isinstance(patterns, dict):
+        own = module.removeprefix(PREFIX)
+        found = (v for k, v in patterns.items() if _ends(own, str(k)))
+        said = next(found, said)
+    right = isinstance(said, int | float) and not isinstance(said, bool)
+    if not right or (name == "r" and (said != int(said) or said < 1)):
         raise ModelError(f"{folder / CONFIG} has no `r` and `lora_alpha`", "fetch the file anew")
-    scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
-    turned = config.get("fan_in_fan_out") is True
-    return Adapter(inner, _entries(folder, inner, rank, turned), scale, turned)
+    return float(said)
+
+
+def _ends(module: str, pattern: str) -> bool:
+    """Whether peft takes a pattern to mean a module: by its whole name, or by what follows a dot."""
+    try:
+        return re.match(rf"(.*\.)?({pattern})$", module) is not None
+    except re.error:
+        return False
 
 
 def _config(folder: Path) -> Mapping[str, Any]:
@@ -126,9 +167,9 @@ def _refuse(folder: Path, config: Mapping[str, Any]) -> None:
         raise no(f"it was initialised by {start}, which changes the base as well")
 
 
-def _entries(folder: Path, inner: Checkpoint, rank: int, turned: bool) -> dict[str, Entry]:
-    """Name of a weight of the base -> the shape of its difference. Every tensor is of one pair."""
-    sides: dict[str, dict[str, Entry]] = {}
+def _pairs(folder: Path, inner: Checkpoint) -> dict[str, dict[str, str]]:
+    """Module -> side -> the name of that factor. Every tensor is of one pair."""
+    sides: dict[str, dict[str, str]] = {}
     for name, entry in inner.entries.items():
         found = FACTOR.fullmatch(name)
         if found is None or not name.startswith(PREFIX) or len(entry.shape) != 2:
@@ -136,16 +177,8 @@ def _entries(folder: Path, inner: Checkpoint, rank: int, turned: bool) -> dict[s
                 f"{folder}: {name} is no factor of a matrix",
                 "merge the adapter into its base with peft, and take the result as a model",
             )
-        sides.setdefault(found["module"], {})[found["side"]] = entry
-    entries = {}
+        sides.setdefault(found["module"], {})[found["side"] or found["embedding"]] = name
     for module, pair in sides.items():
-        if pair.keys() != {"A", "B"} or pair["A"].shape[0] != rank or pair["B"].shape[1] != rank:
-            raise ModelError(
-                f"{folder}: {module} has no two factors of rank {rank}", "fetch the adapter anew"
-            )
-        out, into = pair["B"].shape[0], pair["A"].shape[1]
-        shape = (into, out) if turned else (out, into)
-        entries[f"{module.removeprefix(PREFIX)}.weight"] = Entry(pair["A"].file, "F32", shape)
-    if not entries:
-        raise ModelError(f"{folder} changes nothing", "fetch the adapter anew")
-    return entries
+        if pair.keys() != {"A", "B"}:
+            raise ModelError(f"{folder}: {module} lacks a factor", "fetch the adapter anew")
+    return sides
