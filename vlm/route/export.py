@@ -27,7 +27,7 @@ from vlm.route.verify import Difference, Differs, check_same
 from vlm.route.walker import Walker
 from vlm.weights.provenance import write_provenance_of_walk
 from vlm.weights.raw import FLOATS, Numbers, of_tensor
-from vlm.weights.result import stored
+from vlm.weights.result import own_dtype, stored
 from vlm.weights.source import Source
 from vlm.weights.writer import Config, Item, Tell, dtype_of, write_items
 
@@ -162,7 +162,9 @@ def _items(
         name = spelling.of(role, memory)
         kept = of_tensor(torch.empty(0, dtype=state[memory].dtype)).dtype
         read = partial(_read, source, wanted, change, name)
-        yield name, Item(tuple(state[memory].shape), None if kept in FLOATS else kept, read)
+        # What is folded is computed, as a blend is, and written as the host is.
+        own = own_dtype(source, wanted) if change is None else None
+        yield name, Item(tuple(state[memory].shape), None if kept in FLOATS else kept, own, read)
 
 
 def _config_of(host: Source, walk: Walk, settings: Mapping[str, Any], untie: bool) -> Any:

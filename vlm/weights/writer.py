@@ -25,7 +25,7 @@ from vlm.merge import Sources, check_whole, host_of, portions_of
 from vlm.methods.arrays import steady_memory
 from vlm.vocabulary import with_words
 from vlm.weights.check import check_written
-from vlm.weights.checkpoint import INDEX, SINGLE
+from vlm.weights.checkpoint import INDEX, SINGLE, main_dtype
 from vlm.weights.pixels import check_processor
 from vlm.weights.provenance import CARD, ORIGINS, write_provenance
 from vlm.weights.raw import BYTES, NAMES, Numbers
@@ -48,10 +48,12 @@ Tell = Callable[[int, int], None]  # bytes written, and of how many
 @dataclass(frozen=True)
 class Item:
     """One tensor of a result: its shape, the dtype that it keeps whatever the model is written as (None
-    for rounded numbers), and its numbers as they are stored in a dtype, piece after piece."""
+    for rounded numbers), the one that it has where the recipe names none (None: the host's), and its
+    numbers as they are stored in a dtype, piece after piece."""
 
     shape: tuple[int, ...]
     kept: str | None
+    own: str | None
     numbers: Callable[[str], Iterable[Numbers]]
     ahead: Callable[[], None] = lambda: None  # is called when the one before it is asked for
 
@@ -68,8 +70,8 @@ def write_model(
 ) -> None:
     """Build `candidate` and write it to `out`.
 
-    `recipe` is the frozen recipe's text, kept inside; `dtype` is "bf16", "fp16" or "fp32" (None: the
-    host's own); a shard holds at most `shard_bytes` bytes unless one tensor is larger; `tell` hears how
+    `recipe` is the frozen recipe's text, kept inside; `dtype` is "bf16", "fp16" or "fp32" (None: each
+    tensor's own, which is that of the parent it is kept from, or of the host where it is blended); a shard holds at most `shard_bytes` bytes unless one tensor is larger; `tell` hears how
     far it is. Raises MergeError where the model cannot be built or written; `out` is then as it was.
     """
     parents = [source.folder for source in sources.values()]
@@ -80,8 +82,8 @@ def write_model(
     check_whole(candidate, host, sources)
     result = Result(portions_of(candidate, host), host, sources)
     items = {
-        name: Item(shape, kept, partial(result.numbers, name), partial(result.ahead, name))
-        for name, (shape, kept) in result.tensors.items()
+        name: Item(*form, partial(result.numbers, name), partial(result.ahead, name))
+        for name, form in result.tensors.items()
     }
     write_items(
         items,
@@ -97,7 +99,8 @@ def write_model(
 
 
 def dtype_of(host: Source, dtype: str | None) -> str:
-    """The type that is written: the one wanted, else the host's own."""
+    """The type that a model is written as: the one wanted, else the host's, as far as tensors have none
+    of their own."""
     return dtype or SPELT.get(host.checkpoint.dtype, "fp32")
 
 
@@ -122,7 +125,10 @@ def write_items(
     check_target(out, parents)
     out = out.resolve()  # a link to a larger disk stays a link
     target = DTYPES[dtype_of(host, dtype)]
-    planned = {name: Planned(item.kept or target, item.shape) for name, item in items.items()}
+    planned = {
+        name: Planned(item.kept or (item.own if dtype is None else None) or target, item.shape)
+        for name, item in items.items()
+    }
     # One order whatever that of the host's file; long words first, so that all lie aligned.
     planned = dict(sorted(planned.items(), key=lambda item: _order(*item)))
     shards = _shards(planned, shard_bytes, host)
@@ -152,7 +158,7 @@ def write_items(
                 write_file(part / file, members, numbers, heard)
         if len(shards) > 1:
             _write_index(part / INDEX, shards, total)
-        _copy_rest(host.folder, part, NAMES[target], edit)
+        _copy_rest(host.folder, part, NAMES.get(main_dtype(planned), NAMES[target]), edit)
         check_written(part, shards)
         (part / PROVENANCE).write_text(recipe, encoding="utf-8")
         check(part)
