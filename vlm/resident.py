@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from merge_dsl.space.candidate import Blend, Candidate, Keep
 from vlm.anatomy.body import Role
-from vlm.anatomy.parts import memory_roles
+from vlm.anatomy.parts import memory_roles, read_config
 from vlm.blend import blended
 from vlm.device import CPU, parents_for, write
 from vlm.errors import MergeError, ModelError
@@ -46,7 +46,8 @@ def load_model(
     config: Any = None,
     device: torch.device = CPU,
 ) -> Any:
-    """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing.
+    """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing, and for a
+    config that transformers cannot read.
 
     `config` takes the place of the folder's own; tables of tokens that it wants larger are noise then.
 
@@ -55,6 +56,8 @@ def load_model(
     """
     factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     trusted = trusted or is_ours(folder)
+    if config is None:
+        read_config(str(folder), trusted)  # which has words for what is wrong with it
     model, info = factory.from_pretrained(
         folder,
         dtype=dtype,
