@@ -26,6 +26,7 @@ from vlm.methods.arrays import steady_memory
 from vlm.parents import Parents
 from vlm.route.code import is_ours
 from vlm.vocabulary import with_words
+from vlm.weights.beside import check_beside
 from vlm.weights.pixels import check_processor
 from vlm.weights.raw import as_tensor
 from vlm.weights.source import Source
@@ -108,6 +109,7 @@ class Resident:
         self.sources = fit(candidate, self.host, sources)
         self.host = with_words(candidate, self.host, self.sources)
         check_whole(candidate, self.host, self.sources)
+        check_beside(self.host.folder)
         check_processor(self.host.folder, lambda: self.host.config)
         self.model: nn.Module = _load(self.host, device, dtype)
         self.parents = parents_for(device) if parents is None else parents

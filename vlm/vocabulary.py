@@ -23,6 +23,7 @@ from merge_dsl.space.candidate import Blend, Candidate
 from vlm.anatomy.body import Role
 from vlm.errors import MergeError
 from vlm.merge import TOKENS, Sources, origins_of
+from vlm.weights.beside import check_beside
 from vlm.weights.moved import SPOKEN, Move, Taken, move
 from vlm.weights.moved_files import write_beside
 from vlm.weights.source import Source
@@ -39,6 +40,7 @@ def with_words(candidate: Candidate, host: Source, sources: Sources) -> Source:
         return host
     donor = sources[_donor(lines, host)]
     _refuse(lines, host, donor)
+    check_beside(host.folder)
     own, taken = (_rows(source) for source in (host, donor))
     found = move(host.folder, donor.folder, (own, taken), host.config)
     place = TemporaryDirectory(prefix="awase-words-")

@@ -7,6 +7,7 @@ import pytest
 
 from merge_dsl.cli import main
 from tests.vlm.test_bad_input import own, told
+from tests.vlm.test_stream import RECIPE
 from tests.vlm.tiny import evolve
 from tests.vlm.towers import contrastive, save_open_clip
 
@@ -117,3 +118,39 @@ def test_a_processor_whose_pictures_have_no_size(
     at = ("image_processor", "crop_size", "height")
     say(own(place, "eyes") / "processor_config.json", at, "x")
     assert "processor_config.json gives pictures a size that is no number" in told(place, capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("processor_config.json", "{"),
+        ("preprocessor_config.json", ""),
+        ("generation_config.json", "[]"),
+        ("tokenizer_config.json", '{"a": 1,}'),
+        ("special_tokens_map.json", '"x"'),
+        ("tokenizer.json", '{"model": '),
+        ("chat_template.json", "[" * 100_000),
+        ("something.json", "\xff"),
+    ],
+)
+def test_a_file_that_would_be_copied_and_is_no_json(
+    place: Path, capsys: pytest.CaptureFixture[str], name: str, text: str
+) -> None:
+    (own(place, "eyes") / name).write_text(text, encoding="latin-1")
+    assert f"eyes/{name} " in told(place, capsys)
+
+
+@pytest.mark.parametrize("name", ["generation_config.json", "something.json"])
+def test_a_search_does_not_begin_where_its_winner_cannot_be_written(
+    place: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (own(place, "eyes") / name).write_text("{", encoding="utf-8")
+    assert evolve() == 1
+    assert f"eyes/{name} cannot be read" in capsys.readouterr().err
+    assert not list(Path().rglob("journal.jsonl"))
+
+
+def test_a_broken_file_of_a_parent_that_gives_no_files_is_nobodys_matter(place: Path) -> None:
+    (own(place, "tongue") / "generation_config.json").write_text("{", encoding="utf-8")
+    (place / "one.merge").write_text(RECIPE, encoding="utf-8")
+    assert main(["merge", "../one.merge", "--quiet"]) == 0

@@ -192,12 +192,12 @@ def test_what_a_disk_changed_never_takes_the_place(
         file.write_bytes(data)
 
     write_model(student(), sources, tmp_path / "out", recipe="old\n")
-    monkeypatch.setattr(writer, "_copy_rest", spoilt)
+    monkeypatch.setattr(writer, "copy_beside", spoilt)
     with pytest.raises(MergeError, match=r"what was written cannot be read.*infinities or NaN"):
         write_model(student(), sources, tmp_path / "out", recipe="new\n")
     assert (tmp_path / "out" / target.PROVENANCE).read_text() == "old\n"
     monkeypatch.setattr(
-        writer, "_copy_rest", lambda host, part, *rest: os.truncate(part / SINGLE, 999)
+        writer, "copy_beside", lambda host, part, *rest: os.truncate(part / SINGLE, 999)
     )
     with pytest.raises(MergeError, match=r"what was written cannot be read.*truncated"):
         write_model(student(), sources, tmp_path / "out", recipe="new\n")

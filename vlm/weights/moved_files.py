@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vlm.errors import MergeError
+from vlm.weights.beside import other_files
 from vlm.weights.moved import (
     CONFIG,
     GENERATION,
@@ -69,8 +70,6 @@ def _written_out(config: Any) -> Table:
 
 
 def _small(folder: Path) -> Iterable[Path]:
-    from vlm.weights.writer import other_files
-
     return (path for path in other_files(folder) if path.name not in OTHERS)
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -24,10 +24,11 @@ from merge_dsl.space.candidate import Candidate
 from vlm.merge import Sources, check_whole, host_of, portions_of
 from vlm.methods.arrays import steady_memory
 from vlm.vocabulary import with_words
+from vlm.weights.beside import Config, check_beside, copy_beside
 from vlm.weights.check import check_written
 from vlm.weights.checkpoint import INDEX, SINGLE, main_dtype
 from vlm.weights.pixels import check_processor
-from vlm.weights.provenance import CARD, ORIGINS, write_provenance
+from vlm.weights.provenance import write_provenance
 from vlm.weights.raw import BYTES, NAMES, Numbers
 from vlm.weights.result import Result
 from vlm.weights.source import Source
@@ -38,10 +39,8 @@ __all__ = ["PROVENANCE", "Config", "Item", "check_target", "dtype_of", "write_it
 
 DTYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
 SPELT = {stored: dtype for dtype, stored in DTYPES.items()}
-WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5", ".index.json")
 OPEN_CLIP = "open_clip_model.safetensors"  # which has no shards
 
-Config = dict[str, object]
 Tell = Callable[[int, int], None]  # bytes written, and of how many
 
 
@@ -123,6 +122,7 @@ def write_items(
     takes its place; what it raises leaves no trace on the disk.
     """
     check_target(out, parents)
+    check_beside(host.folder)
     out = out.resolve()  # a link to a larger disk stays a link
     target = DTYPES[dtype_of(host, dtype)]
     planned = {
@@ -158,7 +158,7 @@ def write_items(
                 write_file(part / file, members, numbers, heard)
         if len(shards) > 1:
             _write_index(part / INDEX, shards, total)
-        _copy_rest(host.folder, part, NAMES.get(main_dtype(planned), NAMES[target]), edit)
+        copy_beside(host.folder, part, NAMES.get(main_dtype(planned), NAMES[target]), edit)
         check_written(part, shards)
         (part / PROVENANCE).write_text(recipe, encoding="utf-8")
         check(part)
@@ -214,34 +214,3 @@ def _write_index(path: Path, shards: Mapping[str, Mapping[str, Planned]], total:
     table = {name: file for file, members in shards.items() for name in members}
     text = json.dumps({"metadata": {"total_size": total}, "weight_map": table}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def _copy_rest(host: Path, part: Path, dtype: str, edit: Callable[[Config], Config]) -> None:
-    """Config, tokenizer, processor and templates of the host; its weights stay behind."""
-    for file in other_files(host):
-        if file.name == "config.json":
-            config = json.loads(file.read_text(encoding="utf-8"))
-            config = _with_dtype(edit(config), dtype)
-            text = json.dumps(config, indent=2, ensure_ascii=False)
-            (part / file.name).write_text(text + "\n", encoding="utf-8")
-        else:
-            shutil.copyfile(file, part / file.name)
-
-
-def other_files(folder: Path) -> Iterator[Path]:
-    for file in sorted(folder.iterdir()):
-        ours = file.name in (PROVENANCE, ORIGINS, CARD)  # those say how another model was made
-        skipped = ours or file.name.endswith(WEIGHT_FILES)
-        if file.is_file() and not skipped and not file.name.startswith("."):
-            yield file
-
-
-def _with_dtype(config: Config, dtype: str) -> Config:
-    """The same config, saying what the weights are now stored as, in every nested config too."""
-    changed: Config = {}
-    for key, value in config.items():
-        if key in ("dtype", "torch_dtype"):
-            changed[key] = dtype
-        else:
-            changed[key] = _with_dtype(value, dtype) if isinstance(value, dict) else value
-    return changed
