@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vlm.errors import ModelError
-from vlm.weights.provenance import CARD, ORIGINS
+from vlm.weights.own_files import ORIGINS
+from vlm.weights.provenance import CARD
 from vlm.weights.target import PROVENANCE
 
 WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5", ".index.json")

@@ -2,8 +2,8 @@
 
 In: a candidate and its opened parents. Out: a folder that `from_pretrained` opens. Tensors are computed
 and written one after the other, a piece at a time: memory does not grow with the model. What was written
-is read again and checked before it takes its place. A folder that is already there is replaced only if awase
-wrote it, or if it is empty.
+is read again and checked before it takes its place. A folder that is already there is replaced only if all in
+it is awase's, or if it is empty.
 """
 
 import errno
@@ -27,6 +27,7 @@ from vlm.vocabulary import with_words
 from vlm.weights.beside import Config, check_beside, copy_beside
 from vlm.weights.check import check_written
 from vlm.weights.checkpoint import INDEX, SINGLE, main_dtype
+from vlm.weights.own_files import list_files
 from vlm.weights.pixels import check_processor
 from vlm.weights.provenance import write_provenance
 from vlm.weights.raw import BYTES, NAMES, Numbers
@@ -162,6 +163,7 @@ def write_items(
         check_written(part, shards)
         (part / PROVENANCE).write_text(recipe, encoding="utf-8")
         check(part)
+        list_files(part)
         move_into_place(part, out)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
