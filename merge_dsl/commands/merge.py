@@ -6,12 +6,10 @@ In: a recipe, such as the `best.merge` of a run. Out: the checkpoint, where `--o
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from merge_dsl.commands.asking import measured_on, required, tables
@@ -70,12 +68,13 @@ def _refuse_holes(recipe: Recipe, target: str) -> None:
 @contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
     """Room for what is only made to be taken from, on the disk of the result."""
-    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-    work = Path(mkdtemp(prefix=f".{folder.name}.steps-", dir=folder.absolute().parent))
-    try:
+    from vlm.weights.half import STEPS, half_written, sweep
+
+    place = folder.absolute()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sweep(place)
+    with half_written(place, STEPS) as work:
         yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def build(job: Job, folder: Path, quiet: bool) -> None:

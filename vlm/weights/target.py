@@ -4,12 +4,12 @@ A folder that is already there is replaced only if awase wrote it, and nobody ha
 there since.
 """
 
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from vlm.errors import MergeError
+from vlm.weights.half import OLD, beside, locked
 from vlm.weights.own_files import foreign_in
 
 PROVENANCE = (
@@ -65,19 +65,21 @@ def too_full(out: Path, wanted: int, free: int) -> MergeError:
 def move_into_place(part: Path, out: Path) -> None:
     """Rename, so that `out` is the old model or the new one, never half of either.
 
-    Two renames are two moments: whatever comes between them, Ctrl-C too, brings the old one back.
+    Two renames are two moments: whatever comes between them, Ctrl-C too, brings the old one back; after a
+    kill the next one does (`sweep`).
     """
     if not out.exists():
         part.rename(out)
         return
     if any(out.iterdir()):
         _refuse_foreign(out)  # writing has taken a while
-    old = out.with_name(f".{out.name}.old-{os.getpid()}")
-    try:
-        out.rename(old)
-        part.rename(out)
-    except BaseException:
-        if old.exists() and not out.exists():
-            old.rename(out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    old = beside(out, OLD)
+    with locked(out):
+        try:
+            out.rename(old)
+            part.rename(out)
+        except BaseException:
+            if old.exists() and not out.exists():
+                old.rename(out)
+            raise
+        shutil.rmtree(old, ignore_errors=True)

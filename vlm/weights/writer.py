@@ -8,7 +8,6 @@ it is awase's, or if it is empty.
 
 import errno
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +26,7 @@ from vlm.vocabulary import with_words
 from vlm.weights.beside import Config, check_beside, copy_beside
 from vlm.weights.check import check_written
 from vlm.weights.checkpoint import INDEX, SINGLE, main_dtype
+from vlm.weights.half import half_written, sweep
 from vlm.weights.own_files import list_files
 from vlm.weights.pixels import check_processor
 from vlm.weights.provenance import write_provenance
@@ -122,6 +122,7 @@ def write_items(
     `edit` changes what config.json says. `check` looks at the finished folder, or adds to it, before it
     takes its place; what it raises leaves no trace on the disk.
     """
+    sweep(out.resolve())
     check_target(out, parents)
     check_beside(host.folder)
     out = out.resolve()  # a link to a larger disk stays a link
@@ -136,8 +137,6 @@ def write_items(
     total = sum(tensor.bytes for tensor in planned.values())
     check_room(out, total)
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part-{os.getpid()}")
-    part.mkdir()
     done = 0
 
     def heard(count: int) -> None:
@@ -153,24 +152,23 @@ def write_items(
         return items[name].numbers(planned[name].dtype)
 
     steady_memory()
-    try:
-        with np.errstate(all="ignore"):  # what is no number is looked for, and has a name then
-            for file, members in shards.items():
-                write_file(part / file, members, numbers, heard)
-        if len(shards) > 1:
-            _write_index(part / INDEX, shards, total)
-        copy_beside(host.folder, part, NAMES.get(main_dtype(planned), NAMES[target]), edit)
-        check_written(part, shards)
-        (part / PROVENANCE).write_text(recipe, encoding="utf-8")
-        check(part)
-        list_files(part)
-        move_into_place(part, out)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise too_full(out, total, shutil.disk_usage(part).free + done) from error
-        raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with half_written(out) as part:
+        try:
+            with np.errstate(all="ignore"):  # what is no number is looked for, and has a name then
+                for file, members in shards.items():
+                    write_file(part / file, members, numbers, heard)
+            if len(shards) > 1:
+                _write_index(part / INDEX, shards, total)
+            copy_beside(host.folder, part, NAMES.get(main_dtype(planned), NAMES[target]), edit)
+            check_written(part, shards)
+            (part / PROVENANCE).write_text(recipe, encoding="utf-8")
+            check(part)
+            list_files(part)
+            move_into_place(part, out)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise too_full(out, total, shutil.disk_usage(part).free + done) from error
+            raise
 
 
 def _order(name: str, tensor: Planned) -> tuple[int, list[tuple[int, int | str]]]:
