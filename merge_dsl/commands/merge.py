@@ -22,6 +22,7 @@ from merge_dsl.meaning.stages import needed
 from merge_dsl.search.errors import CandidateFailed
 from merge_dsl.space.candidate import Candidate, Walk
 from merge_dsl.space.fill import fill
+from merge_dsl.space.relocate import moved
 from merge_dsl.space.routes import space_of
 from merge_dsl.text.words import counted
 from merge_dsl.tools.written import Written
@@ -86,18 +87,20 @@ def build(job: Job, folder: Path, quiet: bool) -> None:
         required(job, candidate)
     except CandidateFailed as error:
         raise Mistake(str(error), "write another road, or require less") from error
-    write_candidate(job, candidate, job.source.text, folder, quiet=quiet)
+    write_candidate(job, candidate, job.source.text, job.recipe.folder, folder, quiet=quiet)
 
 
 def write_candidate(
     job: Job,
     candidate: Candidate | Walk,
     recipe: str,
+    home: Path,
     folder: Path,
     walker: "Walker | None" = None,
     quiet: bool = False,
 ) -> None:
-    """Write one candidate to `folder`; `recipe` is kept inside. `walker` has its parents in memory.
+    """Write one candidate to `folder`. `recipe`, whose addresses start from `home`, is kept inside, where it
+    means the same. `walker` has its parents in memory.
 
     How far it is goes to stderr, unless `quiet`.
     """
@@ -114,7 +117,7 @@ def write_candidate(
     size = (write.shard if write is not None else None) or SHARD_BYTES
     with Written(folder.name, quiet) as written:
         how: dict[str, Any] = {
-            "recipe": recipe, "dtype": dtype, "shard_bytes": size, "tell": written.tell,
+            "recipe": moved(recipe, home, folder), "shown": recipe, "dtype": dtype, "shard_bytes": size, "tell": written.tell,
         }  # fmt: skip
         if isinstance(candidate, Candidate):
             write_model(candidate, sources, folder, **how)

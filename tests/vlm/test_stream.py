@@ -244,7 +244,10 @@ def test_the_numbers_of_its_parents_have_a_fingerprint(
 def test_a_model_says_where_it_comes_from(place: Path) -> None:
     (place / "one.merge").write_text(RECIPE)
     assert main(["merge", str(place / "one.merge"), "--out", "out"]) == 0
-    assert (Path("out") / "merge_recipe.merge").read_text() == RECIPE
+    kept = Path("out") / "merge_recipe.merge"
+    assert kept.read_text() == RECIPE.replace('"file:', '"file:../../')
+    assert main(["lint", "--deep", str(kept)]) == 0  # it means the same where it lies
+    assert RECIPE in (Path("out") / "README.md").read_text()
     told = json.loads((Path("out") / "merge_origins.json").read_text())
     assert told["tensors"].keys() >= {"language_model.model.layers.1.mlp.up_proj.weight"}
     layer = told["tensors"]["language_model.model.layers.1.mlp.up_proj.weight"]

@@ -41,6 +41,7 @@ def write_walk(
     out: Path,
     *,
     recipe: str,
+    shown: str | None = None,
     dtype: str | None = None,
     shard_bytes: int = SHARD_BYTES,
     inputs: Sequence[Mapping[str, Any]] | None = None,
@@ -48,15 +49,16 @@ def write_walk(
 ) -> Difference:
     """Write `walk` to `out`, and return how far its logits are from those of the walk.
 
-    `inputs` are what both are asked; None draws some. Raises MergeError where nothing can hold the walk,
+    `recipe` and `shown` are as in `write_model`; `inputs` are what both are asked; None draws some. Raises MergeError where nothing can hold the walk,
     or what was written does not compute it.
     """
     spelt = dtype_of(walker.host, dtype)
+    card = recipe if shown is None else shown
     found: list[Difference] = []
 
     def check(folder: Path, code: str = "") -> None:
         found.append(check_same(walker.put(walk), folder, walker.host, spelt, inputs))
-        write_provenance_of_walk(folder, walk, walker.host, sources, recipe, code)
+        write_provenance_of_walk(folder, walk, walker.host, sources, card, code)
 
     def write(items: dict[str, Item], edit: Edit, check: Callable[[Path], None]) -> None:
         write_items(

@@ -64,13 +64,15 @@ def write_model(
     out: Path,
     *,
     recipe: str,
+    shown: str | None = None,
     dtype: str | None = None,
     shard_bytes: int = SHARD_BYTES,
     tell: Tell = lambda done, total: None,
 ) -> None:
     """Build `candidate` and write it to `out`.
 
-    `recipe` is the frozen recipe's text, kept inside; `dtype` is "bf16", "fp16" or "fp32" (None: each
+    `recipe` is the frozen recipe's text as it must read in `out`, `shown` as its card has it, which need not
+    say where `out` lies (None: the same); `dtype` is "bf16", "fp16" or "fp32" (None: each
     tensor's own, which is that of the parent it is kept from, or of the host where it is blended); a shard holds at most `shard_bytes` bytes unless one tensor is larger; `tell` hears how
     far it is. Raises MergeError where the model cannot be built or written; `out` is then as it was.
     """
@@ -94,7 +96,9 @@ def write_model(
         dtype=dtype,
         shard_bytes=shard_bytes,
         tell=tell,
-        check=lambda part: write_provenance(part, candidate, host, sources, recipe, result.digests),
+        check=lambda part: write_provenance(
+            part, candidate, host, sources, recipe if shown is None else shown, result.digests
+        ),
     )
 
 
