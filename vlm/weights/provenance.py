@@ -3,8 +3,8 @@
 `merge_recipe.merge` is the recipe; `merge_origins.json` has the parents with fingerprints of their files
 (those that `awase lock` takes: of large weights the header and the size), one of the numbers that were
 read of them, whatever file they lay in and in which order, the origin of every tensor, and the files of
-the folder itself (`vlm/weights/own_files.py`);
-`README.md` is for people and for the hub. The same recipe and parents write the same three files.
+the folder itself (`vlm/weights/own_files.py`); `README.md` is for people and for the hub. The same recipe and
+parents write the same three files in the same place; elsewhere the recipe has other addresses.
 """
 
 import json
