@@ -15,6 +15,7 @@ import torch
 import transformers
 
 from merge_dsl.space.candidate import Candidate, Walk
+from vlm.anatomy.known import config_of
 from vlm.answer import Prepared, open_reader, prepare, seen_anew
 from vlm.device import device_of, dtype_of, forget_freed, is_full, room_on
 from vlm.measure import measure
@@ -225,8 +226,7 @@ def sees_anew(candidate: Candidate | Walk) -> bool:
 
 def is_seeing(folder: Path) -> bool:
     """Whether the checkpoint has a vision tower, by its config."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return "vision_config" in config
+    return "vision_config" in config_of(folder)
 
 
 def _fingerprint_of(source: Source) -> str:

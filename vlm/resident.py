@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from merge_dsl.space.candidate import Blend, Candidate, Keep
 from vlm.anatomy.body import Role
-from vlm.anatomy.parts import memory_roles
+from vlm.anatomy.parts import memory_roles, read_config
 from vlm.blend import blended
 from vlm.device import CPU, parents_for, write
 from vlm.errors import MergeError, ModelError
@@ -26,6 +26,7 @@ from vlm.methods.arrays import steady_memory
 from vlm.parents import Parents
 from vlm.route.code import is_ours
 from vlm.vocabulary import with_words
+from vlm.weights.beside import check_beside
 from vlm.weights.pixels import check_processor
 from vlm.weights.raw import as_tensor
 from vlm.weights.source import Source
@@ -46,7 +47,8 @@ def load_model(
     config: Any = None,
     device: torch.device = CPU,
 ) -> Any:
-    """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing.
+    """A checkpoint as a module in evaluation mode. Raises ModelError when a weight is missing, and for a
+    config that transformers cannot read.
 
     `config` takes the place of the folder's own; tables of tokens that it wants larger are noise then.
 
@@ -55,6 +57,8 @@ def load_model(
     """
     factory = AutoModelForImageTextToText if sees else AutoModelForCausalLM
     trusted = trusted or is_ours(folder)
+    if config is None:
+        read_config(str(folder), trusted)  # which has words for what is wrong with it
     model, info = factory.from_pretrained(
         folder,
         dtype=dtype,
@@ -105,6 +109,7 @@ class Resident:
         self.sources = fit(candidate, self.host, sources)
         self.host = with_words(candidate, self.host, self.sources)
         check_whole(candidate, self.host, self.sources)
+        check_beside(self.host.folder)
         check_processor(self.host.folder, lambda: self.host.config)
         self.model: nn.Module = _load(self.host, device, dtype)
         self.parents = parents_for(device) if parents is None else parents

@@ -17,6 +17,7 @@ from vlm.anatomy.body import Role
 from vlm.errors import MergeError
 from vlm.merge import TOKENS, Sources, origins_of
 from vlm.union import joined
+from vlm.weights.beside import check_beside
 from vlm.weights.moved import Taken
 from vlm.weights.source import Source
 from vlm.weights.tokens import Words, need_tokens
@@ -43,6 +44,7 @@ def with_words(candidate: Candidate, host: Source, sources: Sources) -> Source:
             "one model has one vocabulary, and the blends say `whole` and `union`",
             "let `embed` and `head` come from one blend",
         )
+    check_beside(host.folder)
     word, blends = lines.popitem()
     _need_both(word, blends, host)
     names = dict.fromkeys(origin.model for line in blends for origin in origins_of(line))

@@ -6,12 +6,10 @@ In: a recipe, such as the `best.merge` of a run. Out: the checkpoint, where `--o
 
 import argparse
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from merge_dsl.commands.asking import measured_on, required, tables
@@ -24,6 +22,7 @@ from merge_dsl.meaning.stages import needed
 from merge_dsl.search.errors import CandidateFailed
 from merge_dsl.space.candidate import Candidate, Walk
 from merge_dsl.space.fill import fill
+from merge_dsl.space.relocate import moved
 from merge_dsl.space.routes import space_of
 from merge_dsl.text.words import counted
 from merge_dsl.tools.written import Written
@@ -70,12 +69,13 @@ def _refuse_holes(recipe: Recipe, target: str) -> None:
 @contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
     """Room for what is only made to be taken from, on the disk of the result."""
-    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-    work = Path(mkdtemp(prefix=f".{folder.name}.steps-", dir=folder.absolute().parent))
-    try:
+    from vlm.weights.half import STEPS, half_written, sweep
+
+    place = folder.absolute()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sweep(place)
+    with half_written(place, STEPS) as work:
         yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def build(job: Job, folder: Path, quiet: bool) -> None:
@@ -87,18 +87,20 @@ def build(job: Job, folder: Path, quiet: bool) -> None:
         required(job, candidate)
     except CandidateFailed as error:
         raise Mistake(str(error), "write another road, or require less") from error
-    write_candidate(job, candidate, job.source.text, folder, quiet=quiet)
+    write_candidate(job, candidate, job.source.text, job.recipe.folder, folder, quiet=quiet)
 
 
 def write_candidate(
     job: Job,
     candidate: Candidate | Walk,
     recipe: str,
+    home: Path,
     folder: Path,
     walker: "Walker | None" = None,
     quiet: bool = False,
 ) -> None:
-    """Write one candidate to `folder`; `recipe` is kept inside. `walker` has its parents in memory.
+    """Write one candidate to `folder`. `recipe`, whose addresses start from `home`, is kept inside, where it
+    means the same. `walker` has its parents in memory.
 
     How far it is goes to stderr, unless `quiet`.
     """
@@ -115,7 +117,7 @@ def write_candidate(
     size = (write.shard if write is not None else None) or SHARD_BYTES
     with Written(folder.name, quiet) as written:
         how: dict[str, Any] = {
-            "recipe": recipe, "dtype": dtype, "shard_bytes": size, "tell": written.tell,
+            "recipe": moved(recipe, home, folder), "shown": recipe, "dtype": dtype, "shard_bytes": size, "tell": written.tell,
         }  # fmt: skip
         if isinstance(candidate, Candidate):
             write_model(candidate, sources, folder, **how)

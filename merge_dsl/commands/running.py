@@ -38,7 +38,7 @@ from merge_dsl.space.edits import laid_out
 from merge_dsl.space.fill import fill
 from merge_dsl.space.freeze import freeze
 from merge_dsl.space.genes import even_size
-from merge_dsl.space.relocate import relocate
+from merge_dsl.space.relocate import moved, relocate
 from merge_dsl.space.routes import RouteSpace
 from merge_dsl.space.space import decode, encode, start
 from merge_dsl.text.words import counted
@@ -158,7 +158,7 @@ def _write(
     resident = evaluator.resident
     walker = resident if isinstance(resident, Walker) else None
     try:
-        write_candidate(run.job, winner, recipe, run.out, walker, run.quiet)
+        write_candidate(run.job, winner, recipe, run.folder, run.out, walker, run.quiet)
     except MergeError as error:
         if walker is None:
             raise
@@ -187,7 +187,10 @@ def _is_written(run: Run) -> bool:
     from vlm.weights.target import PROVENANCE
 
     written = run.out / PROVENANCE
-    return written.is_file() and written.read_bytes() == (run.folder / BEST).read_bytes()
+    best = (run.folder / BEST).read_text(encoding="utf-8")
+    # Older ones keep the very text of the run's folder.
+    wanted = {text.encode() for text in (best, moved(best, run.folder, run.out))}
+    return written.is_file() and written.read_bytes() in wanted
 
 
 def _shown(run: Run, reports: bool) -> dict[str, Path]:

@@ -198,14 +198,14 @@ def _tower(config: Mapping[str, Any], quick: bool) -> Facts | None:
         return None
     width, layers = whole(vision, "width"), whole(vision, "layers")
     quick = quick or config.get("quick_gelu") is True
-    ratio = vision.get("mlp_ratio", 4.0)
+    ratio = finite(vision.get("mlp_ratio", 4.0))
     return Facts(
         "open_clip",
         sees=True,
         speaks=False,
         vision_layers=layers,
         vision_hidden=width,
-        vision_intermediate=round(width * ratio) if width else None,
+        vision_intermediate=round(width * ratio) if width and ratio else None,
         vision_heads=width // (whole(vision, "head_width") or 64) if width else None,
         vision_act=("quick_gelu" if quick else "gelu") if layers and width else None,
         image_size=whole(vision, "image_size"),

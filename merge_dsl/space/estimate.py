@@ -2,8 +2,8 @@
 
 In: a recipe and the space of a target. Out: `Estimate`. Memory is the most that is held at once by a
 search in which everything stays resident: each parent once and the candidate once, in fp32, 4 bytes a
-parameter; activations and caches come on top. Disk is the result in the type of its `write`. A route
-moves no weights: its parents are held once, and its result has as many layers as its longest walk.
+parameter; activations and caches come on top. Disk is the result in the type of its `write`, and where
+that names none as many bytes a parameter as its largest parent has. A route moves no weights: its parents are held once, and its result has as many layers as its longest walk.
 What a method has measured of a parent is held as well: for `fisher` a number for each of its own, for
 `regmean` a square of each linear layer's inputs; while it is measured, so is the parent itself, and for
 `fisher` a gradient.
@@ -56,12 +56,11 @@ def estimate(recipe: Recipe, target: str, dimensions: int) -> Estimate:
     if target in recipe.routes:
         held = sum(known)
         result = _walked(recipe, target) if result is not None else None
-    dtype = _dtype(recipe, target)
     return Estimate(
         trials=trials_of(search, dimensions) if search else None,
         generations=generations_of(search, dimensions) if search else None,
         memory_bytes=4 * held if result is not None and measured is not None else None,
-        disk_bytes=BYTES.get(dtype, 2) * result if result is not None else None,
+        disk_bytes=_written(recipe, target, result) if result is not None else None,
     )
 
 
@@ -168,13 +167,26 @@ def _parameters_of_walk(recipe: Recipe, target: str, layers: int) -> int | None:
 
 
 def bytes_of_walk(recipe: Recipe, target: str, layers: int) -> int | None:
-    """The size of a walk of so many layers, in the type of its `write`; None where nobody knows."""
+    """The size of a walk of so many layers, as it is written; None where nobody knows."""
     count = _parameters_of_walk(recipe, target, layers)
-    return None if count is None else BYTES.get(_dtype(recipe, target), 2) * count
+    return None if count is None else _written(recipe, target, count)
 
 
-def _dtype(recipe: Recipe, target: str) -> str:
-    return next((w.dtype for w in recipe.writes if w.target == target), None) or "bf16"
+def _written(recipe: Recipe, target: str, count: int) -> int:
+    """The bytes of so many parameters of a result; two each where nothing is known of their type."""
+    dtype = next((w.dtype for w in recipe.writes if w.target == target), None)
+    if dtype is not None:
+        return BYTES.get(dtype, 2) * count
+    names = {origin.model for origin in sources_in(recipe, target)}
+    models = (model for name in sorted(names) if (model := recipe.source(name)) is not None)
+    largest = max(
+        (model.facts for model in models if model.facts is not None),
+        key=lambda facts: facts.parameters or 0,
+        default=None,
+    )
+    if largest is None or not largest.parameters or largest.weight_bytes is None:
+        return 2 * count
+    return round(count * (largest.weight_bytes / largest.parameters))
 
 
 def layer_parameters(facts: Facts) -> int | None:

@@ -7,6 +7,7 @@ Out: the text with `file:` addresses and `use` paths rewritten; nothing else is 
 import os
 from pathlib import Path
 
+from merge_dsl.space.edits import laid_out
 from merge_dsl.text.parse import parse
 from merge_dsl.text.source import Source
 from merge_dsl.text.tree import Declaration, Text, Use
@@ -27,6 +28,12 @@ def relocate(text: str, old: Path, new: Path) -> str:
             if scheme == FILE:
                 text = _put(text, item.address, FILE + _moved(path, old, new))
     return text
+
+
+def moved(text: str, old: Path, new: Path) -> str:
+    """The same, in the house layout where the text was in it: addresses get longer and shorter."""
+    found = relocate(text, old, new)
+    return laid_out(found) if found != text and laid_out(text) == text else found
 
 
 def _moved(path: str, old: Path, new: Path) -> str:

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from merge_dsl.meaning.engines import SHARD_BYTES
-from merge_dsl.meaning.headers import BYTES, HeaderError, read_checkpoint
+from merge_dsl.meaning.headers import HeaderError, read_checkpoint
 from merge_dsl.meaning.metrics import METRICS
-from merge_dsl.meaning.recipe import BlendLine, Recipe, Search
+from merge_dsl.meaning.recipe import Recipe, Search
+from merge_dsl.meaning.stages import sources_in
 from merge_dsl.search.cma_es import SIGMA
 from merge_dsl.space.compile import compile_space
 from merge_dsl.space.edits import Edit, begins_line
 from merge_dsl.space.estimate import population_of
-from merge_dsl.space.layout import layout_of
 from merge_dsl.space.resolve import SpaceError
 from merge_dsl.text import tree
 from merge_dsl.text.source import Source, Span
@@ -138,7 +138,7 @@ def _arguments(defaults: dict[str, str]) -> str:
 def _write(written: Written, item: tree.Declaration) -> Iterator[Spelled]:
     owner = f"write {item.name.text}"
     given = {setting.name.text for setting in item.settings}
-    defaults = {"dtype": _host_dtype(written.recipe, item.name.text), "shard": _size(SHARD_BYTES)}
+    defaults = {"dtype": _only_dtype(written.recipe, item.name.text), "shard": _size(SHARD_BYTES)}
     said = {k: v for k, v in defaults.items() if v is not None and k not in given}
     if not said:
         return
@@ -156,28 +156,22 @@ def _size(count: int) -> str:
     return f"{count // 1024**3}GiB" if count % 1024**3 == 0 else f"{count / 1024**2!r}MiB"
 
 
-def _host_dtype(recipe: Recipe, target: str) -> str | None:
-    """The type that most of the host's bytes are in; None where the host is not on this machine."""
+def _only_dtype(recipe: Recipe, target: str) -> str | None:
+    """The one type of all rounded numbers of a merge's parents; None where they have several, each
+    tensor its own, and where a parent is not on this machine."""
     if target not in recipe.merges:
         return None
-    merge = recipe.merges[target]
-    layout = layout_of(recipe, merge)
-    for unit in ("projector", "language.embed", "vision.embed"):
-        for number, line in enumerate(merge.lines):
-            if unit in layout.won[number]:
-                if isinstance(line, BlendLine):
-                    return _dtype_of(recipe, (line.base or line.takes[0].origin).model)
-                return _dtype_of(recipe, line.origin.model)
-    return None
+    found: set[str | None] = set()
+    for name in {origin.model for origin in sources_in(recipe, target)}:
+        found |= _dtypes_of(recipe, name)
+    return found.pop() if len(found) == 1 else None
 
 
-def _dtype_of(recipe: Recipe, model: str) -> str | None:
-    found = recipe.models[model].folder if model in recipe.models else None
+def _dtypes_of(recipe: Recipe, model: str) -> set[str | None]:
+    folder = recipe.models[model].folder if model in recipe.models else None
     try:
-        entries = read_checkpoint(found) if found is not None else {}
+        entries = read_checkpoint(folder) if folder is not None else {}
     except (HeaderError, OSError):
-        return None
-    held: dict[str, int] = {}
-    for entry in entries.values():
-        held[entry.dtype] = held.get(entry.dtype, 0) + entry.size * BYTES.get(entry.dtype, 2)
-    return SPELT.get(max(held, key=lambda dtype: held[dtype]), "fp32") if held else None
+        return {None}
+    dtypes = {entry.dtype for entry in entries.values() if entry.dtype.startswith(("F", "BF"))}
+    return {SPELT.get(dtype) for dtype in dtypes} or {None}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from merge_dsl.meaning.headers import BYTES
 from merge_dsl.meaning.load import Loaded, load_source
 from merge_dsl.text.source import Source
 
@@ -32,12 +33,14 @@ TOWER: dict[str, Any] = {
 }
 
 
-def write_safetensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+def write_safetensors(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], dtype: str = "F32"
+) -> None:
     """A file of zeros with these tensors."""
     header, at = {}, 0
     for name, shape in shapes.items():
-        size = 4 * math.prod(shape)
-        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [at, at + size]}
+        size = BYTES[dtype] * math.prod(shape)
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, at + size]}
         at += size
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(at))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from merge_dsl.cli import main
+from merge_dsl.meaning.facts import read_facts
 from merge_dsl.search.journal import FILE_NAME, Header, Journal, Trial
 from merge_dsl.space.estimate import estimate
 from tests.merge_dsl.conftest import TASK, Lint, merge_recipe
@@ -64,6 +65,16 @@ def test_hours(
     with_budget(recipe, budget)
     assert plan(recipe, capsys, "--seconds-per-trial", "36")["hours"] == hours
     assert said in told(recipe, capsys, "--seconds-per-trial", "36").splitlines()
+
+
+@pytest.mark.parametrize(("said", "size"), [("", 4), (" { dtype = bf16 }", 2)])
+def test_disk_is_in_the_type_of_the_write_else_of_the_parents(
+    recipe: Path, said: str, size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe.write_text(merge_recipe(TASK) + f'write student to "out"{said}\n')
+    facts = read_facts(recipe.parent / "eyes")  # the largest, in fp32
+    assert facts.parameters
+    assert plan(recipe, capsys)["disk_bytes"] == size * facts.parameters
 
 
 def test_the_text_says_memory_and_disk(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

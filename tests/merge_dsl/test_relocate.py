@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from merge_dsl.space.relocate import relocate
+from merge_dsl.space.relocate import moved, relocate
+from merge_dsl.text.format import format_text as layout
 
 TEXT = """# "file:kept/in/comment"
 recipe moved
@@ -36,3 +37,12 @@ def test_homes_stay_and_links_are_not_followed(tmp_path: Path) -> None:
     text = 'recipe a\nmodel a from "file:~/a"\nmodel b from "file:models/b"\n'
     moved = relocate(text, tmp_path, tmp_path / "runs" / "a")
     assert '"file:~/a"' in moved and '"file:../../models/b"' in moved
+
+
+def test_a_text_in_the_house_layout_stays_in_it(tmp_path: Path) -> None:
+    spread = layout(TEXT.replace('from "zoo', '  from "zoo'))
+    for text in (spread, TEXT.replace('from "zoo', '  from "zoo')):
+        found = moved(text, tmp_path / "recipes", tmp_path / "runs" / "moved")
+        assert '"file:../../recipes/models/a"' in found
+        assert (layout(found) == found) == (layout(text) == text)
+        assert moved(text, tmp_path, tmp_path) == text

@@ -13,7 +13,16 @@ from merge_dsl.commands.show import meaning, spelled
 from merge_dsl.meaning.engines import SHARD_BYTES
 from merge_dsl.meaning.load import load_recipe
 from merge_dsl.text.format import comments, format_text
-from tests.merge_dsl.conftest import HEAD, TAIL, TASK, Lint, merge_recipe
+from tests.merge_dsl.conftest import (
+    HEAD,
+    TAIL,
+    TASK,
+    Lint,
+    language_shapes,
+    merge_recipe,
+    write_llm,
+    write_safetensors,
+)
 from tests.merge_dsl.test_freeze import WHOLE, recipes
 
 ROOT = Path(__file__).parents[2]
@@ -185,6 +194,16 @@ def test_write_and_use(lint: Lint, world: Path) -> None:
     (world / "common.merge").unlink()
     assert 'use "common.merge" as common\n' in said
     assert 'write student to "out" { dtype = fp32; shard = 5GiB }\n' in said
+
+
+def test_a_dtype_is_spelled_out_where_all_parents_have_it(lint: Lint, world: Path) -> None:
+    file = world / "half" / "model.safetensors"
+    write_llm(world / "half")
+    write_safetensors(file, language_shapes(""), "BF16")
+    head = HEAD.replace("file:tongue", "file:half")
+    said = shown(lint, merge_recipe(TASK, head=head) + 'write student to "out"\n')
+    shutil.rmtree(world / "half")
+    assert 'write student to "out" { shard = 5GiB }\n' in said  # each tensor has its own
 
 
 def test_shards_are_as_large_as_the_writer_makes_them() -> None:

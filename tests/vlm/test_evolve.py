@@ -14,6 +14,7 @@ from merge_dsl.cli import main
 from merge_dsl.meaning.load import load_recipe
 from merge_dsl.space.compile import compile_space
 from merge_dsl.space.fill import fill
+from merge_dsl.space.relocate import moved
 from tests.vlm.conftest import save_language_model
 from tests.vlm.tiny import NO_REPORT, RECIPE, done, evolve, records, weights
 
@@ -47,7 +48,11 @@ def test_the_thread(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert main(["merge", str(run / "best.merge"), "--out", "again"]) == 0
     assert weights(out) == weights(Path("again")) and weights(out)
-    assert (out / "merge_recipe.merge").read_text(encoding="utf-8") == best
+    kept = out / "merge_recipe.merge"
+    assert kept.read_text(encoding="utf-8") == moved(best, run, out)
+    assert main(["lint", str(kept)]) == 0
+    assert main(["merge", str(kept), "--out", "again"]) == 0
+    assert weights(out) == weights(Path("again"))
 
     capsys.readouterr()
     before = (run / "journal.jsonl").read_bytes()

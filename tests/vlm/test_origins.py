@@ -59,7 +59,7 @@ def test_code_of_a_model_is_never_run(odd: tuple[Path, Path]) -> None:
     assert "remote_code = run" in caught.value.way_out
     with pytest.raises(ModelError):
         open_sources({"odd": folder}, trusted={"another"})
-    with pytest.raises(ValueError, match="trust_remote_code"):
+    with pytest.raises(ModelError, match="brings code of its own"):
         load_model(folder, sees=False)
     assert not mark.exists()
 

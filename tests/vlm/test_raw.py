@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vlm.errors import MergeError
-from vlm.weights.raw import Raw, is_sound, of_tensor, rounded
+from vlm.weights.raw import Raw, is_sound, of_tensor, rounded, widest
 from vlm.weights.result import stored
 
 TORCH = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32}
@@ -69,3 +69,20 @@ def test_held_numbers_do_not_follow_their_file() -> None:
     held = Raw("F32", (3,), numbers).held()
     numbers[:] = 1
     assert not held.numbers.any()
+
+
+@pytest.mark.parametrize(
+    ("several", "one"),
+    [
+        (["BF16", "BF16"], "BF16"),
+        (["BF16", "F32"], "F32"),
+        (["F16", "BF16"], "F32"),
+        (["F64", "F16"], "F64"),
+        (["F32", "I64"], None),
+        (["F8_E4M3"], None),
+    ],
+)
+def test_what_is_made_of_several_holds_the_numbers_of_each(
+    several: list[str], one: str | None
+) -> None:
+    assert widest(several) == one

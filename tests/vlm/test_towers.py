@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from merge_dsl.space.candidate import Blend, Candidate, Ingredient, Keep, Origin
 from tests.vlm.conftest import KEPT, UNITS
@@ -264,6 +265,26 @@ def test_a_kept_open_clip_model_is_written_byte_for_byte(tmp_path: Path) -> None
     assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes()
     config = "open_clip_config.json"
     assert (tmp_path / "out" / config).read_text() == (folder / config).read_text()
+
+
+def test_a_tower_in_half_precision_is_written_so_into_an_open_clip_model(tmp_path: Path) -> None:
+    two = {"a": open_source("a", save_open_clip(tmp_path / "a", contrastive(21)))}
+    half = save_open_clip(tmp_path / "b", contrastive(22).half())
+    two["b"] = open_source("b", half)
+    place = tuple(unit for unit in SEEING if unit == "vision.embed")
+    rest = tuple(unit for unit in SEEING if unit not in place)
+    keeps = (Keep(place, Origin("a")), Keep(rest, Origin("b")))
+    write_model(Candidate("k", {}, keeps, ()), two, tmp_path / "out", recipe="r\n")
+    name = "open_clip_model.safetensors"
+    found, taken, own = (
+        load_file(place / name) for place in (tmp_path / "out", half, tmp_path / "a")
+    )
+    kept = [n for n in found if ".resblocks." in n and n.startswith("visual.")]
+    assert any(n.endswith("in_proj_weight") for n in kept)  # three tensors, and one again
+    for n in kept:
+        assert found[n].dtype == torch.float16 and torch.equal(found[n], taken[n]), n
+    for n in ("visual.conv1.weight", "text_projection"):
+        assert found[n].dtype == torch.float32 and torch.equal(found[n], own[n]), n
 
 
 def test_a_processor_that_does_not_match_the_tower_is_said(

@@ -67,9 +67,11 @@ def skeleton(config: Any, trusted: bool = False) -> nn.Module:
                 return AutoModel.from_config(config)  # type: ignore[no-any-return]
         with torch.device("meta"):
             return factory.from_config(config, trust_remote_code=trusted)  # type: ignore[no-any-return]
-    except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except (
+        Exception
+    ) as error:  # a config may say anything, and torch and a model's own code judge it
         raise ModelError(
-            f"transformers cannot build a {config.model_type!r} model: {error}",
+            f"transformers cannot build a {config.model_type!r} model: {said(error)}",
             "use a vision-language or causal language model that this transformers knows",
         ) from error
 
@@ -113,10 +115,17 @@ def read_config(folder: str, trusted: bool = False) -> Any:
                     "read it; then allow it by name: `{ remote_code = run }` behind its `model`",
                 )
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trusted)
-    except (OSError, ValueError, KeyError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # whatever the classes of a hundred families make of a wrong value
         raise ModelError(
-            f"{folder}: config.json cannot be read: {error}", "check the folder"
+            f"{folder}: config.json cannot be read: {said(error)}", "fetch the file anew"
         ) from error
+
+
+def said(error: Exception) -> str:
+    """What an exception says, on one line; validators write a page. Its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _wanted(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -20,6 +20,7 @@ Shapes = Iterator[tuple[Role, Shape]]
 Table = Mapping[str, Any]
 DECODERS = ("llama", "mistral", "qwen2", "qwen3")
 EYES, TOWER = "llava", "clip_vision_model"
+NESTED = {"text_config", "vision_config", "vision_feature_layer"}  # of several types
 SIZES = (
     "hidden_size", "intermediate_size", "vocab_size", "num_hidden_layers", "num_attention_heads",
     "num_key_value_heads", "head_dim", "image_size", "patch_size", "tie_word_embeddings",
@@ -49,7 +50,18 @@ def _full(written: Table, kind: str) -> Table:
     default = known_configs()[kind]
     if any(written.get(name, 0) is None and default.get(name) is not None for name in SIZES):
         raise ValueError("what null means where the class has a value is for transformers to say")
+    for name in default.keys() & written.keys() - NESTED:
+        if not _is_like(written[name], default[name]):
+            raise ValueError("a value of another type is for transformers to judge")
     return {**default, **written}
+
+
+def _is_like(value: object, default: object) -> bool:
+    """Whether a value is of the type that its class has there; whole numbers may stand for others."""
+    if value is None or default is None:
+        return True
+    allowed = (int, float) if type(default) is float else (type(default),)
+    return type(value) in allowed
 
 
 def _decoder(config: Table, kind: str) -> Shapes:

@@ -43,7 +43,7 @@ def is_walk(folder: Path) -> bool:
     """Whether a folder says that it holds a walk with code of its own."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(config, dict) and config.get("model_type") == KIND
 

@@ -24,7 +24,7 @@ from vlm.route.blocks import block_of
 from vlm.route.code import CODE, KIND, auto_map, class_of, code_of
 from vlm.route.walker import Walker
 from vlm.weights.raw import FLOATS, Numbers, of_tensor
-from vlm.weights.result import stored
+from vlm.weights.result import own_dtype, stored
 from vlm.weights.source import Source
 from vlm.weights.writer import Config, Item
 
@@ -176,7 +176,8 @@ def items_of(
 def _item(like: Any, source: Source, role: Role, name: str) -> Item:
     kept = of_tensor(like.new_empty(0, device="cpu")).dtype
     read = partial(_read, source, role, name)
-    return Item(tuple(like.shape), None if kept in FLOATS else kept, read)
+    own = own_dtype(source, role)
+    return Item(tuple(like.shape), None if kept in FLOATS else kept, own, read)
 
 
 def _read(source: Source, role: Role, name: str, dtype: str) -> Iterator[Numbers]:

@@ -27,7 +27,7 @@ from vlm.route.verify import Difference, Differs, check_same
 from vlm.route.walker import Walker
 from vlm.weights.provenance import write_provenance_of_walk
 from vlm.weights.raw import FLOATS, Numbers, of_tensor
-from vlm.weights.result import stored
+from vlm.weights.result import own_dtype, stored
 from vlm.weights.source import Source
 from vlm.weights.writer import Config, Item, Tell, dtype_of, write_items
 
@@ -41,6 +41,7 @@ def write_walk(
     out: Path,
     *,
     recipe: str,
+    shown: str | None = None,
     dtype: str | None = None,
     shard_bytes: int = SHARD_BYTES,
     inputs: Sequence[Mapping[str, Any]] | None = None,
@@ -48,15 +49,16 @@ def write_walk(
 ) -> Difference:
     """Write `walk` to `out`, and return how far its logits are from those of the walk.
 
-    `inputs` are what both are asked; None draws some. Raises MergeError where nothing can hold the walk,
+    `recipe` and `shown` are as in `write_model`; `inputs` are what both are asked; None draws some. Raises MergeError where nothing can hold the walk,
     or what was written does not compute it.
     """
     spelt = dtype_of(walker.host, dtype)
+    card = recipe if shown is None else shown
     found: list[Difference] = []
 
     def check(folder: Path, code: str = "") -> None:
         found.append(check_same(walker.put(walk), folder, walker.host, spelt, inputs))
-        write_provenance_of_walk(folder, walk, walker.host, sources, recipe, code)
+        write_provenance_of_walk(folder, walk, walker.host, sources, card, code)
 
     def write(items: dict[str, Item], edit: Edit, check: Callable[[Path], None]) -> None:
         write_items(
@@ -162,7 +164,9 @@ def _items(
         name = spelling.of(role, memory)
         kept = of_tensor(torch.empty(0, dtype=state[memory].dtype)).dtype
         read = partial(_read, source, wanted, change, name)
-        yield name, Item(tuple(state[memory].shape), None if kept in FLOATS else kept, read)
+        # What is folded is computed, as a blend is, and written as the host is.
+        own = own_dtype(source, wanted) if change is None else None
+        yield name, Item(tuple(state[memory].shape), None if kept in FLOATS else kept, own, read)
 
 
 def _config_of(host: Source, walk: Walk, settings: Mapping[str, Any], untie: bool) -> Any:

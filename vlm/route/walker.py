@@ -26,6 +26,7 @@ from vlm.route.blocks import block_of
 from vlm.route.body import Body, body_of
 from vlm.route.share import dressed, keep_at, record, share
 from vlm.route.walking import narrow
+from vlm.weights.beside import check_beside
 from vlm.weights.source import Source
 
 
@@ -41,6 +42,7 @@ class Walker:
     ) -> None:
         """Load every parent onto `device`, in `dtype`. Raises MergeError or ModelError for what no other walk could mend."""
         self.host = sources[walk.begin]
+        check_beside(self.host.folder)
         self.bodies: dict[str, Body] = {}
         for name, source in sources.items():
             how: dict[str, Any] = {"trusted": source.trusted, "device": device, "dtype": dtype}

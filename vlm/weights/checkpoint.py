@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -101,7 +101,17 @@ class Checkpoint:
         return main_dtype(self.entries)
 
 
-def main_dtype(entries: Mapping[str, Entry]) -> str:
+class Typed(Protocol):
+    """Anything that has a dtype and a shape."""
+
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def main_dtype(entries: Mapping[str, Typed]) -> str:
     """The dtype that most numbers of a model are in, as safetensors spells it."""
     weight: dict[str, int] = {}
     for entry in entries.values():

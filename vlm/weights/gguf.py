@@ -7,11 +7,11 @@ cache of this user under the file's name, size and beginning, so that a changed 
 import hashlib
 import importlib.util
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 from vlm.errors import MissingExtra, ModelError
+from vlm.weights.half import half_written, sweep
 
 SUFFIX = ".gguf"
 PACKAGES = ("gguf", "accelerate")  # transformers asks for both
@@ -34,13 +34,11 @@ def as_folder(path: Path) -> Path:
                 f"{path} is quantised, and the package `{package}` that reads it is not installed",
                 "install it: pip install 'awase[gguf]'",
             )
-    part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
-    part.mkdir(parents=True)
-    try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    with half_written(folder) as part:
         _convert(path, part)
         part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 

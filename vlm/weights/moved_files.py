@@ -13,6 +13,7 @@ from typing import Any
 
 from merge_dsl.meaning.tokenizers import FILE
 from vlm.errors import MergeError
+from vlm.weights.beside import other_files
 from vlm.weights.moved import (
     CONFIG,
     GENERATION,
@@ -72,8 +73,6 @@ def _written_out(config: Any) -> Table:
 
 
 def small(folder: Path) -> Iterable[Path]:
-    from vlm.weights.writer import other_files
-
     return (path for path in other_files(folder) if path.name not in OTHERS)
 
 

@@ -9,7 +9,6 @@ read as tensors only: one that would run code is refused.
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 
 from vlm.errors import ModelError
+from vlm.weights.half import half_written, sweep
 from vlm.weights.open_clip_folder import WEIGHTS, anatomy_names, open_folder
 from vlm.weights.pixels import OPEN_CLIP
 
@@ -38,9 +38,9 @@ def bare_folder(file: Path, architecture: Architecture) -> Path:
     if folder.is_dir():
         return folder
     state = _tensors(file)
-    part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
-    part.mkdir(parents=True)
-    try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    with half_written(folder) as part:
         from safetensors.torch import save_file
 
         save_file(state, part / WEIGHTS, metadata={"format": "pt"})
@@ -49,8 +49,6 @@ def bare_folder(file: Path, architecture: Architecture) -> Path:
         (part / OPEN_CLIP).write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
         _refuse_unlike(part, file, architecture.name)
         part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return folder
 
 

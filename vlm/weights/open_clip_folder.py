@@ -60,6 +60,10 @@ def open_folder(folder: Path) -> tuple[Any, Respelt, Spelling]:
         config = _siglip(model, inner) if spelt.kind == "siglip" else _vit(model, inner)
     except ModelError as error:
         raise error.at(str(folder)) from None
+    except Exception as error:  # whatever arithmetic and transformers make of a wrong value
+        said = " ".join(str(error).split()) or type(error).__name__
+        what = f"{folder / OPEN_CLIP} describes no tower: {said}"
+        raise ModelError(what, "fetch the file anew") from error
     rest = {name: Made((name,), _itself) for name in spelt.rest}
     return config, respelt(inner, {**spelt.there, **rest}), spelt
 

@@ -7,7 +7,6 @@ the cache of this user, under a mark of the files. A pickle is a program; torch'
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from vlm.errors import ModelError
 from vlm.weights.checkpoint import INDEX, SINGLE, open_files, weight_map
 from vlm.weights.gguf import cache
+from vlm.weights.half import half_written, sweep
 from vlm.weights.raw import Raw, of_tensor
 from vlm.weights.stream import Planned, write_file
 
@@ -41,16 +41,14 @@ def as_safetensors(folder: Path) -> Path:
     kept = cache().parent / "pickled" / f"{folder.name}-{_mark(folder, files)}"
     if kept.is_dir():
         return kept
-    part = kept.with_name(f".{kept.name}.part-{os.getpid()}")
-    part.mkdir(parents=True)
-    try:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    sweep(kept)
+    with half_written(kept) as part:
         _convert(files, part)
         for file in folder.iterdir():
             if file.suffix in BESIDE and file.name != PICKLE_INDEX and file.is_file():
                 shutil.copyfile(file, part / file.name)
         part.rename(kept)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return kept
 
 

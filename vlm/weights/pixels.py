@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from merge_dsl.meaning.configs import finite
 from vlm.errors import ModelError
 
 FILES = ("preprocessor_config.json", "processor_config.json")
@@ -33,22 +34,31 @@ class Pixels:
 
 
 def pixels_of(folder: Path) -> Pixels | None:
-    """What the processor of a folder does to a picture; None without one."""
+    """What the processor of a folder does to a picture; None without one.
+
+    Raises ModelError for sizes that are no numbers, and for a mean and a deviation of other channels.
+    """
     table = _read(folder / OPEN_CLIP).get("preprocess_cfg")
     if isinstance(table, dict):
-        return Pixels(
-            _numbers(table.get("mean")) or CLIP_MEAN, _numbers(table.get("std")) or CLIP_STD
-        )
+        mean = _numbers(table.get("mean")) or CLIP_MEAN
+        std = _numbers(table.get("std")) or CLIP_STD
+        if len(mean) != len(std) or 0 in std:
+            raise ModelError(
+                f"{folder / OPEN_CLIP} normalises pictures by a mean of {len(mean)} channels"
+                f" and a deviation of {len(std)}, of which none may be 0",
+                "fetch the file anew",
+            )
+        return Pixels(mean, std)
     for file in FILES:
         table = _read(folder / file)
         inner = table.get("image_processor")
         table = inner if isinstance(inner, dict) else table
         if "image_mean" in table or table.get("do_normalize") is False:
-            return _of(table)
+            return _of(table, folder / file)
     return None
 
 
-def _of(table: Mapping[str, Any]) -> Pixels | None:
+def _of(table: Mapping[str, Any], file: Path) -> Pixels | None:
     mean, std = _numbers(table.get("image_mean")), _numbers(table.get("image_std"))
     if table.get("do_normalize") is False:
         mean, std = (0.0,) * 3, (1.0,) * 3
@@ -59,7 +69,11 @@ def _of(table: Mapping[str, Any]) -> Pixels | None:
     if isinstance(size, int):
         size = {"height": size, "width": size}
     if isinstance(size, dict) and {"height", "width"} <= size.keys():
-        return Pixels(mean, std, (int(size["height"]), int(size["width"])))
+        high, wide = (finite(size[name]) for name in ("height", "width"))
+        if high is None or wide is None:
+            what = f"{file} gives pictures a size that is no number: {size}"
+            raise ModelError(what, "fetch the file anew")
+        return Pixels(mean, std, (int(high), int(wide)))
     return Pixels(mean, std)
 
 

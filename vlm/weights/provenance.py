@@ -2,8 +2,9 @@
 
 `merge_recipe.merge` is the recipe; `merge_origins.json` has the parents with fingerprints of their files
 (those that `awase lock` takes: of large weights the header and the size), one of the numbers that were
-read of them, whatever file they lay in and in which order, and the origin of every tensor;
-`README.md` is for people and for the hub. The same recipe and parents write the same three files.
+read of them, whatever file they lay in and in which order, the origin of every tensor, and the files of
+the folder itself (`vlm/weights/own_files.py`); `README.md` is for people and for the hub. The same recipe and
+parents write the same three files in the same place; elsewhere the recipe has other addresses.
 """
 
 import json
@@ -17,9 +18,9 @@ from merge_dsl.meaning.prints import PrintError, Prints
 from merge_dsl.space.candidate import STAGE, Blend, Candidate, Keep, Place, Walk
 from vlm.errors import ModelError
 from vlm.merge import Portion, Sources, portion_of, portions_of
+from vlm.weights.own_files import ORIGINS
 from vlm.weights.source import Source
 
-ORIGINS = "merge_origins.json"
 CARD = "README.md"
 
 

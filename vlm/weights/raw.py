@@ -3,7 +3,7 @@
 numpy has no bfloat16: it is the upper half of an fp32, and is held as such in unsigned words.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,16 @@ def rounded(values: Numbers, dtype: str) -> Numbers:
     odd += words
     odd >>= np.uint32(16)
     return odd.astype(np.uint16)
+
+
+def widest(dtypes: Iterable[str]) -> str | None:
+    """The least dtype that holds the numbers of all of these; None where one is of no rounded numbers."""
+    found = set(dtypes)
+    if not found or not found <= FLOATS:
+        return None
+    if found == {"BF16", "F16"}:
+        return "F32"
+    return max(found, key=lambda dtype: BYTES[dtype])
 
 
 def as_tensor(raw: Raw) -> "Tensor":

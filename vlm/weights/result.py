@@ -6,7 +6,7 @@ and shape, known before any number is, and its numbers as they are stored, a pie
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from xxhash import xxh3_128_hexdigest
 
@@ -19,13 +19,31 @@ from vlm.methods.pieces import fill
 from vlm.parents import FromFiles
 from vlm.weights.checkpoint import Checkpoint
 from vlm.weights.made import Made, itself
-from vlm.weights.raw import FLOATS, NAMES, STORED, Numbers, Raw, is_sound, of_tensor, rounded
+from vlm.weights.raw import (
+    FLOATS,
+    NAMES,
+    STORED,
+    Numbers,
+    Raw,
+    is_sound,
+    of_tensor,
+    rounded,
+    widest,
+)
 from vlm.weights.source import Source
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PIECE = 1 << 18  # numbers of a kept tensor that are looked at together
+
+
+class Form(NamedTuple):
+    """What one tensor will be, before a number of it is computed."""
+
+    shape: tuple[int, ...]
+    kept: str | None  # its dtype whatever the model is written as; None for rounded numbers
+    own: str | None  # its dtype where the recipe names none; None where that cannot be written
 
 
 @dataclass(frozen=True)
@@ -50,20 +68,29 @@ class Result:
             raise ModelError(what, "fetch the model anew")
 
     @property
-    def tensors(self) -> dict[str, tuple[tuple[int, ...], str | None]]:
-        """Name -> shape, and the dtype that it keeps where it is not of rounded numbers."""
-        return {name: self._tensor_of(made) for name, made in self.made.items()}
+    def tensors(self) -> dict[str, Form]:
+        """Name -> what will be written under it."""
+        return {name: self._form_of(made) for name, made in self.made.items()}
 
-    def _tensor_of(self, made: Made) -> tuple[tuple[int, ...], str | None]:
-        entries = [self.host.checkpoint.entries[name] for name in made.sources]
-        dtype = entries[0].dtype
-        kept = dtype if dtype in STORED and dtype not in FLOATS else None
+    def _form_of(self, made: Made) -> Form:
+        shapes = [self.host.checkpoint.entries[name].shape for name in made.sources]
+        own = [self._own(name) for name in made.sources]
+        kept = own[0] if own[0] in STORED and own[0] not in FLOATS else None
         if made.by is itself:
-            return entries[0].shape, kept
+            return Form(shapes[0], kept, widest(own))
         import torch
 
-        ghosts = (torch.empty(entry.shape, device="meta") for entry in entries)
-        return tuple(made.by(*ghosts).shape), kept
+        ghosts = (torch.empty(shape, device="meta") for shape in shapes)
+        return Form(tuple(made.by(*ghosts).shape), kept, widest(own))
+
+    def _own(self, name: str) -> str:
+        """The dtype of one tensor with the parent that it is kept from, or, of a blended one, with the host."""
+        role = self.host.anatomy.roles[name]
+        made_by = self._portion(role).made_by
+        if isinstance(made_by, Keep):
+            source = self.sources[made_by.origin.model]
+            return source.checkpoint.entries[source.name_of(role)].dtype
+        return self.host.checkpoint.entries[name].dtype
 
     def numbers(self, name: str, dtype: str) -> Iterator[Numbers]:
         """One tensor as it is stored in `dtype`. Raises MergeError where a number is none."""
@@ -115,6 +142,11 @@ class Result:
         portion = portion_of(self.portions, role)
         assert portion is not None  # `check_whole` has looked
         return portion
+
+
+def own_dtype(source: Source, role: Role) -> str | None:
+    """The dtype of a tensor with its parent; None of one that is written as the host is."""
+    return widest([source.checkpoint.entries[source.name_of(role)].dtype])
 
 
 def stored(raw: Raw, dtype: str, name: str) -> Iterator[Numbers]:

@@ -2,16 +2,15 @@
 
 In: a candidate and its opened parents. Out: a folder that `from_pretrained` opens. Tensors are computed
 and written one after the other, a piece at a time: memory does not grow with the model. What was written
-is read again and checked before it takes its place. A folder that is already there is replaced only if awase
-wrote it, or if it is empty.
+is read again and checked before it takes its place. A folder that is already there is replaced only if all in
+it is awase's, or if it is empty.
 """
 
 import errno
 import json
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -24,10 +23,13 @@ from merge_dsl.space.candidate import Candidate
 from vlm.merge import Sources, check_whole, host_of, portions_of
 from vlm.methods.arrays import steady_memory
 from vlm.vocabulary import with_words
+from vlm.weights.beside import Config, check_beside, copy_beside
 from vlm.weights.check import check_written
-from vlm.weights.checkpoint import INDEX, SINGLE
+from vlm.weights.checkpoint import INDEX, SINGLE, main_dtype
+from vlm.weights.half import half_written, sweep
+from vlm.weights.own_files import list_files
 from vlm.weights.pixels import check_processor
-from vlm.weights.provenance import CARD, ORIGINS, write_provenance
+from vlm.weights.provenance import write_provenance
 from vlm.weights.raw import BYTES, NAMES, Numbers
 from vlm.weights.result import Result
 from vlm.weights.source import Source
@@ -38,20 +40,20 @@ __all__ = ["PROVENANCE", "Config", "Item", "check_target", "dtype_of", "write_it
 
 DTYPES = {"fp32": "F32", "fp16": "F16", "bf16": "BF16"}
 SPELT = {stored: dtype for dtype, stored in DTYPES.items()}
-WEIGHT_FILES = (".safetensors", ".bin", ".pt", ".pth", ".gguf", ".msgpack", ".h5", ".index.json")
 OPEN_CLIP = "open_clip_model.safetensors"  # which has no shards
 
-Config = dict[str, object]
 Tell = Callable[[int, int], None]  # bytes written, and of how many
 
 
 @dataclass(frozen=True)
 class Item:
     """One tensor of a result: its shape, the dtype that it keeps whatever the model is written as (None
-    for rounded numbers), and its numbers as they are stored in a dtype, piece after piece."""
+    for rounded numbers), the one that it has where the recipe names none (None: the host's), and its
+    numbers as they are stored in a dtype, piece after piece."""
 
     shape: tuple[int, ...]
     kept: str | None
+    own: str | None
     numbers: Callable[[str], Iterable[Numbers]]
     ahead: Callable[[], None] = lambda: None  # is called when the one before it is asked for
 
@@ -62,14 +64,16 @@ def write_model(
     out: Path,
     *,
     recipe: str,
+    shown: str | None = None,
     dtype: str | None = None,
     shard_bytes: int = SHARD_BYTES,
     tell: Tell = lambda done, total: None,
 ) -> None:
     """Build `candidate` and write it to `out`.
 
-    `recipe` is the frozen recipe's text, kept inside; `dtype` is "bf16", "fp16" or "fp32" (None: the
-    host's own); a shard holds at most `shard_bytes` bytes unless one tensor is larger; `tell` hears how
+    `recipe` is the frozen recipe's text as it must read in `out`, `shown` as its card has it, which need not
+    say where `out` lies (None: the same); `dtype` is "bf16", "fp16" or "fp32" (None: each
+    tensor's own, which is that of the parent it is kept from, or of the host where it is blended); a shard holds at most `shard_bytes` bytes unless one tensor is larger; `tell` hears how
     far it is. Raises MergeError where the model cannot be built or written; `out` is then as it was.
     """
     parents = [source.folder for source in sources.values()]
@@ -80,8 +84,8 @@ def write_model(
     check_whole(candidate, host, sources)
     result = Result(portions_of(candidate, host), host, sources)
     items = {
-        name: Item(shape, kept, partial(result.numbers, name), partial(result.ahead, name))
-        for name, (shape, kept) in result.tensors.items()
+        name: Item(*form, partial(result.numbers, name), partial(result.ahead, name))
+        for name, form in result.tensors.items()
     }
     write_items(
         items,
@@ -92,12 +96,15 @@ def write_model(
         dtype=dtype,
         shard_bytes=shard_bytes,
         tell=tell,
-        check=lambda part: write_provenance(part, candidate, host, sources, recipe, result.digests),
+        check=lambda part: write_provenance(
+            part, candidate, host, sources, recipe if shown is None else shown, result.digests
+        ),
     )
 
 
 def dtype_of(host: Source, dtype: str | None) -> str:
-    """The type that is written: the one wanted, else the host's own."""
+    """The type that a model is written as: the one wanted, else the host's, as far as tensors have none
+    of their own."""
     return dtype or SPELT.get(host.checkpoint.dtype, "fp32")
 
 
@@ -119,18 +126,21 @@ def write_items(
     `edit` changes what config.json says. `check` looks at the finished folder, or adds to it, before it
     takes its place; what it raises leaves no trace on the disk.
     """
+    sweep(out.resolve())
     check_target(out, parents)
+    check_beside(host.folder)
     out = out.resolve()  # a link to a larger disk stays a link
     target = DTYPES[dtype_of(host, dtype)]
-    planned = {name: Planned(item.kept or target, item.shape) for name, item in items.items()}
+    planned = {
+        name: Planned(item.kept or (item.own if dtype is None else None) or target, item.shape)
+        for name, item in items.items()
+    }
     # One order whatever that of the host's file; long words first, so that all lie aligned.
     planned = dict(sorted(planned.items(), key=lambda item: _order(*item)))
     shards = _shards(planned, shard_bytes, host)
     total = sum(tensor.bytes for tensor in planned.values())
     check_room(out, total)
     out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part-{os.getpid()}")
-    part.mkdir()
     done = 0
 
     def heard(count: int) -> None:
@@ -146,23 +156,23 @@ def write_items(
         return items[name].numbers(planned[name].dtype)
 
     steady_memory()
-    try:
-        with np.errstate(all="ignore"):  # what is no number is looked for, and has a name then
-            for file, members in shards.items():
-                write_file(part / file, members, numbers, heard)
-        if len(shards) > 1:
-            _write_index(part / INDEX, shards, total)
-        _copy_rest(host.folder, part, NAMES[target], edit)
-        check_written(part, shards)
-        (part / PROVENANCE).write_text(recipe, encoding="utf-8")
-        check(part)
-        move_into_place(part, out)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise too_full(out, total, shutil.disk_usage(part).free + done) from error
-        raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with half_written(out) as part:
+        try:
+            with np.errstate(all="ignore"):  # what is no number is looked for, and has a name then
+                for file, members in shards.items():
+                    write_file(part / file, members, numbers, heard)
+            if len(shards) > 1:
+                _write_index(part / INDEX, shards, total)
+            copy_beside(host.folder, part, NAMES.get(main_dtype(planned), NAMES[target]), edit)
+            check_written(part, shards)
+            (part / PROVENANCE).write_text(recipe, encoding="utf-8")
+            check(part)
+            list_files(part)
+            move_into_place(part, out)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise too_full(out, total, shutil.disk_usage(part).free + done) from error
+            raise
 
 
 def _order(name: str, tensor: Planned) -> tuple[int, list[tuple[int, int | str]]]:
@@ -208,34 +218,3 @@ def _write_index(path: Path, shards: Mapping[str, Mapping[str, Planned]], total:
     table = {name: file for file, members in shards.items() for name in members}
     text = json.dumps({"metadata": {"total_size": total}, "weight_map": table}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def _copy_rest(host: Path, part: Path, dtype: str, edit: Callable[[Config], Config]) -> None:
-    """Config, tokenizer, processor and templates of the host; its weights stay behind."""
-    for file in other_files(host):
-        if file.name == "config.json":
-            config = json.loads(file.read_text(encoding="utf-8"))
-            config = _with_dtype(edit(config), dtype)
-            text = json.dumps(config, indent=2, ensure_ascii=False)
-            (part / file.name).write_text(text + "\n", encoding="utf-8")
-        else:
-            shutil.copyfile(file, part / file.name)
-
-
-def other_files(folder: Path) -> Iterator[Path]:
-    for file in sorted(folder.iterdir()):
-        ours = file.name in (PROVENANCE, ORIGINS, CARD)  # those say how another model was made
-        skipped = ours or file.name.endswith(WEIGHT_FILES)
-        if file.is_file() and not skipped and not file.name.startswith("."):
-            yield file
-
-
-def _with_dtype(config: Config, dtype: str) -> Config:
-    """The same config, saying what the weights are now stored as, in every nested config too."""
-    changed: Config = {}
-    for key, value in config.items():
-        if key in ("dtype", "torch_dtype"):
-            changed[key] = dtype
-        else:
-            changed[key] = _with_dtype(value, dtype) if isinstance(value, dict) else value
-    return changed
