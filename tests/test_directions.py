@@ -9,6 +9,7 @@ HEAVY = {"torch", "transformers", "open_clip", "datasets", "vlm"}
 PLAIN = {  # what `vlm` may know of the front half: data, headers and fingerprints, no text
     "merge_dsl.space.candidate",
     "merge_dsl.meaning.anatomy",
+    "merge_dsl.meaning.tokenizers",
     "merge_dsl.meaning.configs",
     "merge_dsl.meaning.engines",
     "merge_dsl.meaning.methods",
