@@ -96,23 +96,31 @@ def _taken_from(piece: Piece) -> Piece:
 def add_up(tensors: Sequence[Array], weights: Sequence[float], over: float = 1.0) -> Array:
     """Σ_i w_i x_i / `over`, in the place of the first.
 
-    Divided in Python's double precision, so that a lone ingredient comes out untouched.
+    Divided in Python's double precision, so that a lone ingredient comes out untouched. Every product is a
+    pass over the numbers: there is none by one, and one for all where weights are equal.
     """
-    for tensor, weight in zip(tensors, weights, strict=True):
-        if weight != over:  # times one is a pass over the numbers that changes none
-            tensor *= weight / over
-    mixed = tensors[0]
-    for tensor in tensors[1:]:
-        mixed += tensor
-    return mixed
+    first, *others = tensors
+    equal = all(weight == weights[0] for weight in weights)
+    if not equal:
+        for tensor, weight in zip(tensors, weights, strict=True):
+            _times(tensor, weight / over)
+    for tensor in others:
+        first += tensor
+    if equal:
+        _times(first, weights[0] / over)
+    return first
 
 
 def onto(base: Array, mixed: Array, scale: float) -> Array:
     """b + λ v, in the place of v."""
-    if scale != 1.0:
-        mixed *= scale
+    _times(mixed, scale)
     mixed += base
     return mixed
+
+
+def _times(x: Array, factor: float) -> None:
+    if factor != 1.0:
+        x *= factor
 
 
 class Walk(Protocol):
