@@ -7,6 +7,8 @@ architecture wants has exactly one origin. How a tensor is computed is in `vlm/b
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from merge_dsl.meaning.methods import METHODS
 from merge_dsl.space.candidate import Blend, Candidate, Keep, Origin
 from vlm.anatomy.body import REST, Role
@@ -101,6 +103,8 @@ def check_whole(candidate: Candidate, host: Source, sources: Sources) -> None:
     _check_tokens(portions, host, sources)
     _check_placed(portions, host)
     _check_tied(portions, host)
+    for name in {origin.model for p in portions.values() for origin in origins_of(p.made_by)}:
+        _refuse_second_head(sources[name])
     _check_lost(portions, host, sources)
 
 
@@ -217,6 +221,20 @@ def _check_tied(portions: Mapping[str, Portion], host: Source) -> None:
         f"{host.name} ties head to embed, and the recipe gives them different origins",
         "let `embed` and `head` come from one line",
     )
+
+
+def _refuse_second_head(source: Source) -> None:
+    """A config that ties the head, and files with another head all the same: transformers opens it untied,
+    and the result would be tied."""
+    embed, head = TOKENS[0], TOKENS[1]
+    if head in source.anatomy.shapes or head not in source.names or embed not in source.names:
+        return
+    one, other = source.raw(embed), source.raw(head)
+    if one.shape != other.shape or not np.array_equal(one.numbers, other.numbers):
+        raise MergeError(
+            f"the config of {source.name} ties head to embed, and its files hold another head",
+            'write `"tie_word_embeddings": false` into its config.json',
+        )
 
 
 def origins_of(made_by: Keep | Blend) -> list[Origin]:
