@@ -25,6 +25,7 @@ from vlm.weights.raw import Numbers, Raw, is_sound
 from vlm.weights.source import Source
 
 Digests = dict[str, dict[str, str]]
+NARROW = ("BF16", "F16")  # as fp32, the lower bits of each number are zeros
 LOOK = 1 << 16  # numbers that are looked at together
 ARENA = (
     1 << 30
@@ -64,19 +65,23 @@ class FromFiles:
     """Reads what it is asked for, each time.
 
     `digests` is told the XXH3 of each tensor that was read through: parent -> name in its files -> digest.
+    Unless it `looks` for what is no number, whoever blends finds it in the result, and asks `sound`. Numbers
+    in fp32 and wider are looked at all the same: rounding could make a number of one that is none.
     """
 
     size = block_size("cpu")
 
-    def __init__(self, digests: Digests | None = None) -> None:
-        self.digests = digests
+    def __init__(self, digests: Digests | None = None, looks: bool = True) -> None:
+        self.digests, self.looks = digests, looks
 
     def tensor(self, source: Source, role: Role) -> Parent:
         """The tensor as it lies in the file."""
         known: dict[str, str] = {}
         if self.digests is not None and isinstance(source.checkpoint, Checkpoint):
             known = self.digests.setdefault(source.name, {})
-        return _Looking(source.raw(role), _said(source, role), source.name_of(role), known)
+        raw, spelt = source.raw(role), source.name_of(role)
+        name = _said(source, role) if self.looks or raw.dtype not in NARROW else ""
+        return _Looking(raw, name, spelt, known)
 
     def measured(self, raw: Raw) -> Parent:
         """The numbers themselves."""
@@ -109,8 +114,8 @@ class InMemory:
 
 
 class _Looking:
-    """A tensor that is read out of its file, hashed and looked at on the way: the first time, that is,
-    and while the bytes are in the cache of the CPU."""
+    """A tensor that is read out of its file, hashed and, if it has a name, looked at on the way: the first
+    time, that is, and while the bytes are in the cache of the CPU."""
 
     def __init__(self, raw: Raw, name: str, spelt: str, digests: dict[str, str]) -> None:
         self.raw, self.name, self.shape = raw, name, raw.shape
@@ -123,7 +128,8 @@ class _Looking:
             self.hash.update(self.raw.numbers[part].data)
             if self.seen == len(self.raw.numbers):
                 self.digests[self.spelt] = self.hash.hexdigest()
-            _refuse_unsound(self.raw, part, self.name)
+            if self.name:
+                _refuse_unsound(self.raw, part, self.name)
         return self.raw.widened(part)
 
     def rows(self, numbers: Numbers) -> Parent:

@@ -203,19 +203,28 @@ def test_what_a_disk_changed_never_takes_the_place(
     assert check.WAY_OUT
 
 
-@pytest.mark.parametrize("method", ["ties", "linear", "sce"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("method", ["ties", "linear", "nearswap", "sce"])
 def test_a_parent_with_nan_is_named(
-    method: str, sources: dict[str, Source], parents: Mapping[str, Path], tmp_path: Path
+    dtype: torch.dtype,
+    method: str,
+    sources: dict[str, Source],
+    parents: Mapping[str, Path],
+    tmp_path: Path,
 ) -> None:
     """Also by a method that drops small differences, and what is none with them."""
     name = "model.layers.1.mlp.up_proj.weight"
     shutil.copytree(parents["tongue"], tmp_path / "tongue")
     tensors = load_file(tmp_path / "tongue" / SINGLE)
-    tensors[name][3, 4] = float("nan")
+    tensors[name][3, 4] = float("inf" if method == "nearswap" else "nan")
+    tensors = {name: tensor.to(dtype) for name, tensor in tensors.items()}
     save_file(tensors, tmp_path / "tongue" / SINGLE, metadata={"format": "pt"})
     own = {**sources, "tongue": open_source("tongue", tmp_path / "tongue")}
     density = 0.1 if method == "ties" else None
     candidate = student(method, base=method != "linear", density=density)
+    if method == "nearswap":  # which takes one, and would go no further than `t`
+        (blend,) = candidate.blends
+        candidate = candidate._replace(blends=(blend._replace(ingredients=blend.ingredients[1:]),))
     for build in (
         lambda: write_model(candidate, own, tmp_path / "out", recipe="r\n"),
         lambda: Resident(candidate, own).put(candidate),

@@ -51,4 +51,13 @@ def kernel_of(method: str) -> "Kernel":
     return kernel
 
 
-__all__ = ["HOMES", "Draw", "kernel_of"]
+HIDES = {"nearswap"}  # goes no further than `t`, however far a parent is away
+
+
+def shows_unsound(method: str) -> bool:
+    """Whether what is no number in a tensor of a parent is none in the result, wherever it stands: then
+    it is enough to look there. Held by a test for every equation that goes by pieces."""
+    return method not in HIDES and hasattr(kernel_of(method), "walk")
+
+
+__all__ = ["HIDES", "HOMES", "Draw", "kernel_of", "shows_unsound"]

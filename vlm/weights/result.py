@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xxhash import xxh3_128_hexdigest
 
-from merge_dsl.space.candidate import Keep
+from merge_dsl.space.candidate import Blend, Keep
 from vlm.anatomy.body import Role
 from vlm.blend import blended
 from vlm.errors import MergeError, ModelError
 from vlm.merge import Portion, Sources, origins_of, portion_of
+from vlm.methods import shows_unsound
 from vlm.methods.pieces import fill
-from vlm.parents import FromFiles
+from vlm.parents import FromFiles, sound
 from vlm.weights.checkpoint import Checkpoint
 from vlm.weights.made import Made, itself
 from vlm.weights.raw import (
@@ -57,9 +58,11 @@ class Result:
     # Parent -> name in its files -> digest of the tensor's bytes, of those that were read.
     digests: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     files: FromFiles = field(init=False)
+    unseen: FromFiles = field(init=False)  # which leaves it to the result to show what is no number
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", FromFiles(self.digests))
+        object.__setattr__(self, "unseen", FromFiles(self.digests, looks=False))
         object.__setattr__(self, "made", self.host.written())
         there = {self.host.anatomy.roles[n] for made in self.made.values() for n in made.sources}
         lacking = [role for role in self.host.anatomy.shapes if role not in there]
@@ -104,13 +107,24 @@ class Result:
             kept = self.sources[portion.made_by.origin.model].raw(role)
             yield from stored(kept, dtype, name)
         else:
-            for piece in blended(portion, role, self.host, self.sources, self.files):
-                yield _rounded(piece, dtype, name)
+            yield from self._blended(portion, role, dtype, name)
         for model, checkpoint, spelt in self._read(role):
             known = self.digests.setdefault(model, {})
             if spelt not in known:  # it was not read through, and may still be in memory
                 known[spelt] = xxh3_128_hexdigest(checkpoint.raw(spelt).numbers.data)
             checkpoint.done(spelt)
+
+    def _blended(self, portion: Portion, role: Role, dtype: str, name: str) -> Iterator[Numbers]:
+        assert isinstance(portion.made_by, Blend)
+        files = self.unseen if shows_unsound(portion.made_by.method) else self.files
+        for piece in blended(portion, role, self.host, self.sources, files):
+            numbers = rounded(piece, dtype)
+            if not is_sound(dtype, numbers):
+                for origin in origins_of(portion.made_by):  # whose fault is it?
+                    if role in self.sources[origin.model].names:
+                        sound(self.sources[origin.model], role)
+                raise _unsound(name, dtype)
+            yield numbers
 
     def ahead(self, name: str) -> None:
         """Let the system read what a tensor is made of, while another is computed."""

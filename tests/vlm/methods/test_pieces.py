@@ -1,12 +1,14 @@
 """Equations that go by pieces: the size of a piece changes nothing, and torch computes what numpy does."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from merge_dsl.meaning.methods import METHODS
 from tests.vlm.methods.tools import DRAW, defaults, taken, tensors, told
-from vlm.methods import HOMES, kernel_of
+from vlm.methods import HIDES, HOMES, kernel_of
 from vlm.methods.pieces import Pieces, fill
 
 WALKS = [method for method in HOMES if hasattr(kernel_of(method), "walk")]
@@ -68,3 +70,37 @@ def test_torch_computes_what_numpy_does(method: str, shape: tuple[int, ...]) -> 
         np.testing.assert_allclose(found, expected, rtol=1e-6)
     else:
         np.testing.assert_array_equal(found, expected)
+
+
+def slices(array: np.ndarray | None):
+    return None if array is None else lambda part: array.reshape(-1)[part].copy()
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("compat", ["paper", "mergekit"])
+@pytest.mark.parametrize("method", WALKS)
+def test_what_is_no_number_shows_in_the_result(method: str, compat: str, strange: float) -> None:
+    """Wherever it stands, in whomever: else every parent would have to be looked at for it."""
+    base, models = (x.numpy() if i == 0 else [y.numpy() for y in x] for i, x in enumerate(
+        tensors(taken(method, 2), shape=(60, 70), spread=0.01)
+    ))  # fmt: skip
+    known, walk = METHODS[method], kernel_of(method).walk
+    said = told(method, [torch.from_numpy(model) for model in models]) if known.reads else []
+    measured = [slices(None if one is None else one.numpy()) for one in said]
+    words = {"compat": compat} if "compat" in known.settings else {}
+    draw = DRAW if known.random else None
+    places = np.random.default_rng(5).integers(0, base.size, 4)
+    shown, out = [], np.empty(base.size, dtype=np.float32)
+    for number, at in itertools.product(range(len(models) + (known.base != "refused")), places):
+        *spoilt, b = [array.copy() for array in (*models, base)]
+        (*spoilt, b)[number].reshape(-1)[at] = strange
+        based = slices(b) if known.base != "refused" else None
+        pieces = Pieces(base.shape, based, [*map(slices, spoilt)], 999, measured=measured)
+        for density in (0.0, 0.5, 1.0):
+            own = defaults(method, "ingredient")
+            given = {n: v for n, v in (("density", density), ("epsilon", 0.0)) if n in own}
+            with np.errstate(all="ignore"):
+                settings = [own | given] * len(models)
+                fill(out, walk(pieces, settings, defaults(method, "shared") | words, draw))
+            shown.append(not np.isfinite(out[at]))
+    assert all(shown) == (method not in HIDES or bool(np.isnan(strange)))
