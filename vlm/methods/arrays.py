@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+WIDE = 1 << 14  # so many numbers of 64 bits, and what is made of them, stay in a CPU's cache
 Array = Any  # a flat numpy.ndarray or torch.Tensor
 
 
@@ -54,11 +55,16 @@ def doubled(x: Array) -> Array:
 
 def inners(x: Array, y: Array) -> tuple[float, float, float]:
     """⟨x, x⟩, ⟨y, y⟩ and ⟨x, y⟩ in double precision, in one order whatever the thread count."""
-    one, other = doubled(x), doubled(y)
-    product = one * other
-    one *= one
-    other *= other
-    return float(one.sum()), float(other.sum()), float(product.sum())
+    size = WIDE if isinstance(x, np.ndarray) else len(x)
+    found = [0.0, 0.0, 0.0]
+    for start in range(0, len(x), max(1, size)):
+        one, other = (doubled(each[start : start + size]) for each in (x, y))
+        product = one * other
+        one *= one
+        other *= other
+        for i, each in enumerate((one, other, product)):
+            found[i] += float(each.sum())
+    return found[0], found[1], found[2]
 
 
 def absolute(x: Array) -> float:
@@ -133,11 +139,16 @@ def row_order(magnitudes: Array, width: int) -> Array:
         order = magnitudes.view(-1, width).argsort(dim=1, stable=True)
         starts = library(magnitudes).arange(0, magnitudes.numel(), width, device=order.device)
         return (order + starts[:, None]).flatten()
-    # Bits of numbers that are not negative sort as the numbers do. With the position behind them they
-    # are distinct, so that the quickest sort is a stable one, and brings the positions along.
-    packed = magnitudes.view(np.uint32).astype(np.uint64)
-    packed <<= np.uint64(32)
-    packed |= np.arange(len(packed), dtype=np.uint64)
-    packed.reshape(-1, width).sort(axis=1)
-    packed &= np.uint64(0xFFFFFFFF)
-    return packed.view(np.int64)
+    order = np.empty(len(magnitudes), dtype=np.int64)
+    step = max(1, WIDE // width) * width
+    places = np.arange(min(step, len(order)), dtype=np.uint64)
+    for start in range(0, len(order), step):
+        # Bits of numbers that are not negative sort as the numbers do. With the position behind them
+        # they are distinct, so that the quickest sort is a stable one, and brings the positions along.
+        packed = magnitudes[start : start + step].view(np.uint32).astype(np.uint64)
+        packed <<= np.uint64(32)
+        packed |= places[: len(packed)]
+        packed.reshape(-1, width).sort(axis=1)
+        packed &= np.uint64(0xFFFFFFFF)
+        np.add(packed.view(np.int64), start, out=order[start : start + step])
+    return order
