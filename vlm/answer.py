@@ -178,9 +178,8 @@ def read(model: Any, prepared: Prepared, batch: Batch) -> tuple[Tensor, Tensor]:
     ).logits
     targets = batch.targets.to(model.device)
     chosen = targets != IGNORED
-    logits = logits[
-        chosen
-    ].float()  # in this order: of a large vocabulary padding alone can be gigabytes
+    # Chosen first and widened then: of a large vocabulary, padding alone can be gigabytes.
+    logits = logits[chosen].float()
     log_probability = torch.log_softmax(logits, -1).gather(-1, targets[chosen][:, None])
     rows = torch.zeros(targets.shape, device=model.device)
     rows[chosen] = log_probability[:, 0]

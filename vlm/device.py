@@ -21,9 +21,7 @@ from vlm.parents import InMemory, Parents
 AUTO = "auto"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CPU = torch.device("cpu")
-SHARE = (
-    2  # parents may take one half of what a device has left beside the model: answers need room too
-)
+SHARE = 2  # parents may take half of what a device has left beside the model: answers need room
 
 
 def device_of(word: str = AUTO) -> torch.device:

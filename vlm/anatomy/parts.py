@@ -67,9 +67,7 @@ def skeleton(config: Any, trusted: bool = False) -> nn.Module:
                 return AutoModel.from_config(config)  # type: ignore[no-any-return]
         with torch.device("meta"):
             return factory.from_config(config, trust_remote_code=trusted)  # type: ignore[no-any-return]
-    except (
-        Exception
-    ) as error:  # a config may say anything, and torch and a model's own code judge it
+    except Exception as error:  # a config may say anything; torch and a model's own code judge it
         raise ModelError(
             f"transformers cannot build a {config.model_type!r} model: {said(error)}",
             "use a vision-language or causal language model that this transformers knows",
